@@ -1,0 +1,84 @@
+"""RipTide: a persistence layer for multi-tenant services, built as workers over Redis Streams.
+
+Names are imported when they are first used, so that `import riptide` stays light and low layers never pull in high ones.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from commands import (
+        Checkpoint,
+        ClosePeriod,
+        Command,
+        Invalidate,
+        PurgeTenant,
+        RecordAccess,
+        RecordUsage,
+        Reload,
+        Restore,
+        Spill,
+        Warm,
+    )
+    from riptide.config import Settings
+    from riptide.errors import Dead, PublishUnknown, Retry, RiptideError, Skip
+    from riptide.reads.aio_client import AsyncRipTide, aconnect
+    from riptide.reads.sync_client import RipTide, connect
+    from riptide.streams.publishing import Outgoing
+
+_HOMES = {
+    "connect": "riptide.reads.sync_client",
+    "RipTide": "riptide.reads.sync_client",
+    "aconnect": "riptide.reads.aio_client",
+    "AsyncRipTide": "riptide.reads.aio_client",
+    "Outgoing": "riptide.streams.publishing",
+    "Settings": "riptide.config",
+    **dict.fromkeys(("Dead", "PublishUnknown", "Retry", "RiptideError", "Skip"), "riptide.errors"),
+    **dict.fromkeys(
+        (
+            "Checkpoint",
+            "ClosePeriod",
+            "Command",
+            "Invalidate",
+            "PurgeTenant",
+            "RecordAccess",
+            "RecordUsage",
+            "Reload",
+            "Restore",
+            "Spill",
+            "Warm",
+        ),
+        "commands",
+    ),
+}
+
+__all__ = [
+    "AsyncRipTide",
+    "Checkpoint",
+    "ClosePeriod",
+    "Command",
+    "Dead",
+    "Invalidate",
+    "Outgoing",
+    "PublishUnknown",
+    "PurgeTenant",
+    "RecordAccess",
+    "RecordUsage",
+    "Reload",
+    "Restore",
+    "Retry",
+    "RipTide",
+    "RiptideError",
+    "Settings",
+    "Skip",
+    "Spill",
+    "Warm",
+    "aconnect",
+    "connect",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'riptide' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

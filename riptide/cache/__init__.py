@@ -1,0 +1,1 @@
+"""The cache: entry format, entries, leases, invalidation, loading (DESIGN §5)."""

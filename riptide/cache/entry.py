@@ -1,0 +1,221 @@
+"""The bytes of an entry: header, ids of its tags, metadata, body. Pure; little-endian.
+
+    0  magic and format   8 bytes from here to 20 are set by scripts, which know the server's clock
+    4  soft expiry, Unix ms, 0 for none
+    12 checksum: xxh3_64 of all from 20 on, XOR the soft expiry
+    20 epoch of the namespace, 8 bytes
+    28 created, Unix ms
+    36 flags, 37 codec, 38 number of tags, 39 zero
+    40 bytes of metadata, 44 bytes of the body before compression
+    48 dictionary id, 52 key id (0: none)
+    56 ms that it may be served stale after its time to live
+    64 tag ids, 8 bytes each; metadata, JSON, absent if empty; body
+
+Scripts read the offsets too: lua/write, lease, touch, exists, drain.
+"""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
+from xxhash import xxh3_64_intdigest
+
+from riptide.cache.codec import NAMES, Codec, Damaged
+from riptide.errors import InvalidInput
+
+MAGIC = b"RTC\x01"
+HEADER_BYTES = 64
+TAG_BYTES = 8
+MOST_TAGS = 64
+
+_HEAD = struct.Struct("<4sQQ")
+_REST = struct.Struct("<8sQBBBxIIIIQ")
+# What a plain read needs, in one call.
+_unpack_hot = struct.Struct("<4sQQ8s8xBBBxII16x").unpack_from
+
+_RAW = 1  # the body is bytes, not JSON
+_NEGATIVE = 2  # the origin has no such value
+_KNOWN_FLAGS = _RAW | _NEGATIVE
+_JSON_DEPTH = 200  # deeper values are written by pydantic_core, and refused when read
+
+
+class Miss(Enum):
+    """Why a read yields no value."""
+
+    ABSENT = "there is no entry"
+    INVALIDATED = "its namespace was invalidated"
+    EXPIRED = "its time to live is over; it may only be served while it is loaded again"
+    DAMAGED = "it was damaged, and has been removed"
+    NEGATIVE = "the origin has no such value"
+
+
+class Aging(NamedTuple):
+    """A value with a soft expiry, which the reader has to compare with the server's clock."""
+
+    value: Any
+    soft_expiry_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What travels along with a value."""
+
+    version: str | None = None
+    content_type: str | None = None
+    source: str | None = None
+    tags: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value with all that is known of it. Times are Unix milliseconds, sizes bytes."""
+
+    value: Any
+    metadata: Metadata
+    created_ms: int
+    soft_expiry_ms: int
+    stale_ms: int
+    negative: bool
+    compression: str
+    value_bytes: int
+    stored_bytes: int
+    #: Milliseconds until it leaves the server, its stale time included.
+    expires_in_ms: int = 0
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.metadata.tags
+
+
+class Body(NamedTuple):
+    """An encoded value: how, how long it was, and what will be stored."""
+
+    flags: int
+    codec: int
+    size: int
+    packed: bytes
+
+
+NOTHING = Body(_NEGATIVE, 0, 0, b"")
+
+
+def encode(value: Any, codec: Codec) -> Body:
+    """JSON of a value, or bytes as they are; compressed if that pays. Raises InvalidInput."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        raw, flags = bytes(value), _RAW
+    else:
+        raw, flags = encode_json(value, "the value"), 0
+    name, packed = codec.compress(raw)
+    return Body(flags, name, len(raw), packed)
+
+
+def encode_json(value: Any, what: str) -> bytes:
+    try:
+        encoded = to_json(value)
+        if encoded.count(b"[") + encoded.count(b"{") > _JSON_DEPTH:
+            from_json(encoded)
+    except (PydanticSerializationError, ValueError) as error:
+        raise InvalidInput(f"{what} cannot be cached: {error}; pass bytes or what JSON can hold") from None
+    return encoded
+
+
+def encode_metadata(metadata: Metadata) -> bytes:
+    """JSON of the fields that are set; nothing if none is."""
+    fields = {
+        "version": metadata.version,
+        "content_type": metadata.content_type,
+        "source": metadata.source,
+        "tags": metadata.tags,
+        "attributes": metadata.attributes,
+    }
+    given = {name: value for name, value in fields.items() if value}
+    return encode_json(given, "the metadata") if given else b""
+
+
+def pack(
+    body: Body,
+    *,
+    epoch: bytes,
+    created_ms: int,
+    stale_ms: int = 0,
+    tag_ids: bytes = b"",
+    metadata: bytes = b"",
+) -> bytes:
+    """An entry with no soft expiry yet: the script that writes it knows the server's clock."""
+    flags, codec, size, packed = body
+    tags = len(tag_ids) // TAG_BYTES
+    header = _REST.pack(epoch, created_ms, flags, codec, tags, len(metadata), size, 0, 0, stale_ms)
+    rest = b"".join((header, tag_ids, metadata, packed))
+    return _HEAD.pack(MAGIC, 0, xxh3_64_intdigest(rest)) + rest
+
+
+def with_epoch(packed: bytes, epoch: bytes) -> bytes:
+    """The same entry for another epoch of its namespace."""
+    rest = epoch + packed[28:]
+    return _HEAD.pack(MAGIC, 0, xxh3_64_intdigest(rest)) + rest
+
+
+def open_value(data: bytes, epoch: bytes, codec: Codec) -> Any:
+    """The value, an Aging or a Miss. Raises Damaged for anything that was not packed here and kept intact."""
+    try:
+        magic, soft, checksum, written, flags, codec_id, tags, metadata_bytes, size = _unpack_hot(data)
+    except struct.error:
+        raise Damaged("shorter than a header") from None
+    if magic != MAGIC or xxh3_64_intdigest(data[20:]) ^ soft != checksum:
+        raise Damaged("the checksum differs")
+    if written != epoch:
+        return Miss.INVALIDATED
+    body = data[HEADER_BYTES + TAG_BYTES * tags + metadata_bytes :]
+    if codec_id or len(body) != size:
+        body = codec.expand(codec_id, body, size)
+    value = _decode(body, flags) if flags != _RAW else body
+    return Aging(value, soft) if soft else value
+
+
+def _decode(body: bytes, flags: int) -> Any:
+    if flags == 0:
+        try:
+            return from_json(body)
+        except ValueError as error:
+            raise Damaged(f"not JSON: {error}") from None
+    if flags & ~_KNOWN_FLAGS:
+        raise Damaged(f"flags {flags} are unknown")
+    return Miss.NEGATIVE
+
+
+def open_entry(data: bytes, epoch: bytes, codec: Codec) -> Entry | Miss:
+    """The value with its header and metadata; Miss.INVALIDATED. Raises Damaged as `open_value` does."""
+    value = open_value(data, epoch, codec)
+    if value is Miss.INVALIDATED:
+        return value
+    soft = _HEAD.unpack_from(data)[1]
+    _, created, flags, codec_id, tags, metadata_bytes, size, _, _, stale = _REST.unpack_from(data, _HEAD.size)
+    start = HEADER_BYTES + TAG_BYTES * tags
+    negative = bool(flags & _NEGATIVE)
+    if isinstance(value, Aging):
+        value = value.value
+    return Entry(
+        value=None if negative else value,
+        metadata=_decode_metadata(data[start : start + metadata_bytes]),
+        created_ms=created,
+        soft_expiry_ms=soft,
+        stale_ms=stale,
+        negative=negative,
+        compression=NAMES[codec_id],
+        value_bytes=size,
+        stored_bytes=len(data),
+    )
+
+
+def _decode_metadata(encoded: bytes) -> Metadata:
+    if not encoded:
+        return Metadata()
+    try:
+        fields = from_json(encoded)
+        return Metadata(**{**fields, "tags": tuple(fields.get("tags", ()))})
+    except (ValueError, TypeError) as error:
+        raise Damaged(f"metadata: {error}") from None

@@ -1,0 +1,204 @@
+"""Cache-aside: one caller loads, the others wait or take the stale value (DESIGN §5).
+
+What is loaded is stored only if nothing was invalidated or written since the lease was taken. The caller that
+loaded it gets it in any case: its read began before the invalidation ended.
+"""
+
+import random
+from asyncio import CancelledError
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from redis.exceptions import OutOfMemoryError
+
+from riptide.cache import lease
+from riptide.cache.codec import Damaged
+from riptide.cache.core import Core
+from riptide.cache.entry import Aging, Miss, open_value
+from riptide.cache.lease import Answer, Ticket
+from riptide.cache.loaders.contract import Loaded
+from riptide.cache.reading import discard, read, value_of
+from riptide.cache.space import Space
+from riptide.cache.writing import MISSING, Options, Write, count_write, prepare, repack, write
+from riptide.errors import LoaderNotFound, ServerRefused, ServerUnavailable
+from riptide.store.operation import Call, Flow, Pause, ask
+
+_FIRST_PAUSE_SECONDS = 0.002
+_LONGEST_PAUSE_SECONDS = 0.1
+
+RAISE: Any = object()
+
+Load = Callable[[], Any]
+Warmed = Literal["loaded", "present", "busy", "missing", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value or MISSING; and if the value is stale, the flow that loads a fresh one, for the background."""
+
+    value: Any
+    refresh: Flow[None] | None = None
+
+    def value_or(self, default: Any, key: str) -> Any:
+        """The value; for MISSING the default, or LoaderNotFound without one."""
+        if self.value is not MISSING:
+            return self.value
+        if default is RAISE:
+            raise LoaderNotFound(f"the origin has no value for {key!r:.80}")
+        return default
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One key to be loaded."""
+
+    core: Core
+    space: Space
+    key: str
+    load: Load
+    options: Options
+
+
+def get_or_load(job: Job, *, refresh: bool = False) -> Flow[Found]:
+    """The cached value, or what the loader says. Raises what the loader raises, but for LoaderNotFound."""
+    core, ticket = job.core, Ticket.of(job.space, job.key)
+    if not refresh:
+        pair = yield from ask(read(ticket.shard, ticket.digest))
+        value = yield from value_of(core, ticket.shard, ticket.digest, pair)
+        if value is Miss.NEGATIVE or not isinstance(value, Miss):
+            core.stats.hits += 1
+            return Found(_or_missing(value))
+    core.stats.misses += 1
+    return (yield from _lease_or_wait(job, ticket, refresh))
+
+
+def _lease_or_wait(job: Job, ticket: Ticket, refresh: bool) -> Flow[Found]:
+    core = job.core
+    give_up = core.clock.monotonic() + core.lease_ms / 1000
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        answer = yield from ask(lease.take(core, ticket, force=refresh))
+        core.time.learn(answer.server_ms)
+        ticket.shard.seen_epoch = answer.epoch or ticket.shard.seen_epoch
+        value = yield from _open(core, ticket, answer)
+        if answer.state == "hit":
+            if value is Miss.DAMAGED:
+                continue  # removed: the next answer is another
+            return Found(_or_missing(value))
+        stale = not refresh and not isinstance(value, Miss)
+        if answer.state == "load":
+            if stale:
+                return Found(value, _in_background(job, ticket))
+            loaded, _ = yield from _load_and_fill(job, ticket)
+            return Found(loaded)
+        if stale:
+            return Found(value)
+        if core.clock.monotonic() >= give_up:
+            # Others kept the lease for its whole length: help ourselves, and store nothing.
+            return Found(_plain((yield from _load(job))))
+        yield Pause(pause * random.uniform(0.5, 1.0))
+        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+
+
+def warm(job: Job, *, refresh: bool = False) -> Flow[Warmed]:
+    """Load one key before anybody asks.
+
+    'loaded'; 'present', or 'busy' because another loads it: nothing to do; 'missing' at the origin; 'refused'
+    because it was invalidated or written meanwhile.
+    """
+    ticket = Ticket.of(job.space, job.key)
+    while True:
+        answer = yield from ask(lease.take(job.core, ticket, force=refresh))
+        if answer.state == "wait":
+            return "busy"
+        if answer.state == "load":
+            value, stored = yield from _load_and_fill(job, ticket)
+            if not stored:
+                return "refused"
+            return "missing" if value is MISSING else "loaded"
+        if (yield from _open(job.core, ticket, answer)) is not Miss.DAMAGED:
+            return "present"
+
+
+def _open(core: Core, ticket: Ticket, answer: Answer) -> Flow[Any]:
+    if not answer.entry or answer.epoch is None:
+        return Miss.ABSENT
+    try:
+        value = open_value(answer.entry, answer.epoch, core.codec)
+    except Damaged:
+        yield from discard(core, ticket.shard, ticket.digest, answer.entry)
+        return Miss.DAMAGED
+    return value.value if type(value) is Aging else value
+
+
+def _or_missing(value: Any) -> Any:
+    return MISSING if value is Miss.NEGATIVE else value
+
+
+def _load_and_fill(job: Job, ticket: Ticket, *, release: bool = True) -> Flow[tuple[Any, bool]]:
+    """Load under the lease and store. The value, or MISSING, and whether it could be stored."""
+    try:
+        loaded = yield from _load(job)
+        item = _prepare(job, loaded)
+    except (Exception, CancelledError):
+        if release:
+            with suppress(ServerUnavailable):
+                yield from ask(lease.release(ticket))
+        raise
+    stored = yield from _fill(job.core, ticket, item)
+    return _plain(loaded), stored
+
+
+def _in_background(job: Job, ticket: Ticket) -> Flow[None]:
+    """Refresh a stale value. A failure keeps the lease: a failing origin is not asked by every reader."""
+    yield from _load_and_fill(job, ticket, release=False)
+
+
+def _load(job: Job) -> Flow[Any]:
+    job.core.stats.loads += 1
+    try:
+        return (yield Call(job.load))
+    except LoaderNotFound:
+        return MISSING
+
+
+def _plain(loaded: Any) -> Any:
+    return loaded.value if isinstance(loaded, Loaded) else loaded
+
+
+def _prepare(job: Job, loaded: Any) -> Write:
+    options = job.options
+    if isinstance(loaded, Loaded):
+        metadata = options.metadata
+        options = replace(
+            options,
+            ttl=options.ttl if loaded.ttl is None else loaded.ttl,
+            metadata=replace(
+                metadata,
+                content_type=loaded.content_type or metadata.content_type,
+                source=loaded.source or metadata.source,
+                tags=(*metadata.tags, *loaded.tags),
+            ),
+        )
+    return prepare(job.core, job.space, job.key, _plain(loaded), options)
+
+
+def _fill(core: Core, ticket: Ticket, item: Write) -> Flow[bool]:
+    try:
+        stored = yield from ask(write(item, ticket.token))
+        if isinstance(stored, bytes):  # packed for an epoch that this process had seen before
+            repack(item, stored)
+            stored = yield from ask(write(item, ticket.token))
+    except (ServerUnavailable, ServerRefused) as error:
+        if isinstance(error, ServerRefused) and not isinstance(error.__cause__, OutOfMemoryError):
+            raise
+        # The value is at hand: the caller gets it, and the counter tells that it is not kept.
+        core.stats.errors += 1
+        return False
+    if stored == 1:
+        count_write(core, item)
+    else:
+        core.stats.refused += 1
+    return bool(stored == 1)

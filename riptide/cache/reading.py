@@ -1,0 +1,162 @@
+"""Reads: one MGET of entries and their epoch, and what is left to do when that does not settle it."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from riptide.cache.codec import Damaged
+from riptide.cache.core import Core
+from riptide.cache.entry import Aging, Entry, Miss, open_entry, open_value
+from riptide.cache.space import Part, Shard, Space
+from riptide.store.operation import Flow, Operation, ask, ask_all, identity
+from riptide.store.script import Script
+
+_EXISTS = Script.load("riptide.cache", "exists.lua")
+_NOW = Script.load("riptide.cache", "now.lua")
+_DISCARD = Script.load("riptide.cache", "discard.lua")
+
+_MGET_KEYS = 500
+
+Pair = list[bytes | None]
+UNSETTLED: Any = object()
+
+
+def read(shard: Shard, digest: str) -> Operation[Pair]:
+    """The entry and the epoch it must have."""
+    return Operation(("MGET", shard.prefix + digest, shard.epoch), identity)
+
+
+def quick(core: Core, pair: Pair) -> Any:
+    """The value if it is a hit that needs no second thought, counted; else UNSETTLED."""
+    data, epoch = pair
+    if data is None or epoch is None:
+        return UNSETTLED
+    try:
+        value = open_value(data, epoch, core.codec)
+    except Damaged:
+        return UNSETTLED
+    kind = type(value)
+    if kind is Miss or kind is Aging:
+        return UNSETTLED
+    core.stats.hits += 1
+    return value
+
+
+def settle(core: Core, shard: Shard, digest: str, pair: Pair, default: Any) -> Flow[Any]:
+    """The value of what `read` brought, or `default`; a damaged entry is removed. Counts the read."""
+    value = yield from value_of(core, shard, digest, pair)
+    if isinstance(value, Miss):
+        core.stats.misses += 1
+        return default
+    core.stats.hits += 1
+    return value
+
+
+def value_of(core: Core, shard: Shard, digest: str, pair: Pair) -> Flow[Any]:
+    """The fresh value, or the Miss that says why there is none."""
+    data, epoch = pair
+    if data is None:
+        return Miss.ABSENT
+    if epoch is None:
+        return Miss.INVALIDATED
+    try:
+        value = open_value(data, epoch, core.codec)
+    except Damaged:
+        yield from discard(core, shard, digest, data)
+        return Miss.DAMAGED
+    if type(value) is not Aging:
+        return value
+    now = yield from server_now(core, shard)
+    return value.value if now < value.soft_expiry_ms else Miss.EXPIRED
+
+
+def discard(core: Core, shard: Shard, digest: str, data: bytes) -> Flow[None]:
+    """Remove a damaged entry, unless it has been replaced meanwhile; count it."""
+    core.stats.damaged += 1
+    sha = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    yield from ask(_DISCARD.call([shard.entry(digest)], [sha], identity))
+
+
+def server_now(core: Core, shard: Shard) -> Flow[int]:
+    """The server's time in ms; asked at most once a minute."""
+    now = core.time.now_ms()
+    if now is None:
+        now = yield from ask(_NOW.call([shard.epoch], [], int))
+        core.time.learn(now)
+    return now
+
+
+def get_many(core: Core, space: Space, keys: Iterable[str]) -> Flow[dict[str, Any]]:
+    """The fresh values by key; keys without one are left out. One MGET per slot, all in one round trip."""
+    parts = [part for whole in space.split(keys) for part in _cut(whole)]
+    operations = [_read_part(part) for part in parts]
+    if len(parts) == 1:
+        replies = [(yield from ask(operations[0]))]
+    else:
+        replies = yield from ask_all(operations)
+    found: dict[str, Any] = {}
+    for part, reply in zip(parts, replies, strict=True):
+        yield from _open_all(core, part, reply, found)
+    core.stats.hits += len(found)
+    core.stats.misses += sum(len(part.keys) for part in parts) - len(found)
+    return found
+
+
+def _cut(part: Part) -> Iterator[Part]:
+    shard, keys, digests = part
+    for start in range(0, len(keys), _MGET_KEYS):
+        end = start + _MGET_KEYS
+        yield Part(shard, keys[start:end], digests[start:end])
+
+
+def _read_part(part: Part) -> Operation[Pair]:
+    prefix = part.shard.prefix
+    return Operation(("MGET", *[prefix + digest for digest in part.digests], part.shard.epoch), identity)
+
+
+def _open_all(core: Core, part: Part, reply: Pair, found: dict[str, Any]) -> Flow[None]:
+    epoch, codec = reply[-1], core.codec
+    if epoch is None:
+        return
+    unsettled = []
+    for at, data in enumerate(reply[:-1]):
+        if data is None:
+            continue
+        try:
+            value = open_value(data, epoch, codec)
+        except Damaged:
+            unsettled.append(at)
+            continue
+        kind = type(value)
+        if kind is Aging:
+            unsettled.append(at)
+        elif kind is not Miss:
+            found[part.keys[at]] = value
+    for at in unsettled:
+        value = yield from value_of(core, part.shard, part.digests[at], [reply[at], epoch])
+        if not isinstance(value, Miss):
+            found[part.keys[at]] = value
+
+
+def exists(space: Space, key: str) -> Flow[bool]:
+    """Whether a fresh value is there; moves no value and checks no checksum."""
+    shard, digest = space.place(key)
+    return (yield from ask(_EXISTS.call([shard.entry(digest), shard.epoch], [], bool)))
+
+
+def get_entry(core: Core, space: Space, key: str) -> Flow[Entry | Miss]:
+    """The entry with its metadata, negative or fresh; otherwise why there is none."""
+    shard, digest = space.place(key)
+    left = Operation(("PTTL", shard.entry(digest)), identity)
+    replies = yield from ask_all([read(shard, digest), left])
+    pair, expires_in_ms = replies
+    value = yield from value_of(core, shard, digest, pair)
+    if isinstance(value, Miss) and value is not Miss.NEGATIVE:
+        return value
+    try:
+        entry = open_entry(pair[0], pair[1], core.codec)
+    except Damaged:
+        yield from discard(core, shard, digest, pair[0])
+        return Miss.DAMAGED
+    return entry if isinstance(entry, Miss) else replace(entry, expires_in_ms=max(0, expires_in_ms))

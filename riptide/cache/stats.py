@@ -1,0 +1,37 @@
+"""What this process did with the cache. Counters only grow; a reader takes differences."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(slots=True)
+class CacheStats:
+    """Counts of entries, and bytes written before and after compression.
+
+    Plain additions without a lock: a torn update between threads would cost a count, never correctness.
+    """
+
+    hits: int = 0
+    misses: int = 0
+    sets: int = 0
+    deletes: int = 0
+    errors: int = 0
+    damaged: int = 0
+    loads: int = 0
+    #: Loads whose value was not stored, because it was invalidated or written meanwhile.
+    refused: int = 0
+    value_bytes: int = 0
+    stored_bytes: int = 0
+
+    @property
+    def hit_rate(self) -> float:
+        """Hits per read; 0 before the first."""
+        reads = self.hits + self.misses
+        return self.hits / reads if reads else 0.0
+
+    @property
+    def compression_ratio(self) -> float:
+        """Bytes of values per byte stored, headers included; 1 before the first write."""
+        return self.value_bytes / self.stored_bytes if self.stored_bytes else 1.0
+
+    def copy(self) -> "CacheStats":
+        return replace(self)

@@ -1,0 +1,53 @@
+"""What commands of the command line share: the configuration, a connection, output."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from riptide import log
+from riptide.config import Settings, load
+from riptide.reads.sync_client import RipTide, connect
+from riptide.store.keys import Keys
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+console = Console()
+
+
+def settings() -> Settings:
+    """The configuration; logging is set up by it, and what has no effect is named."""
+    loaded = load()
+    log.configure(loaded.settings.log)
+    log.notices(loaded.notices)
+    return loaded.settings
+
+
+@contextmanager
+def client() -> Iterator[tuple[RipTide, Keys]]:
+    chosen = settings()
+    with connect(config=chosen) as rt:
+        yield rt, Keys(chosen.cache.key_prefix)
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def moment(milliseconds: int) -> str:
+    """A time as people read it: UTC, to the second."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration(seconds: float | None) -> str:
+    """A number of seconds as people read it."""
+    if seconds is None:
+        return "-"
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"

@@ -1,0 +1,168 @@
+"""`riptide dead`: list, show, retry and drop dead letters."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.progress import track
+from rich.table import Table
+
+from riptide.cli import common
+from riptide.errors import InvalidInput, RiptideError
+from riptide.reads.sync_client import RipTide
+from riptide.store.keys import Keys
+from riptide.streams import dead
+from riptide.streams.dead import DeadLetter
+from riptide.streams.message import Ref
+from riptide.streams.registry import load_models
+
+app = typer.Typer(
+    help="Dead letters: commands that could not be carried out, each with its cause and all its fields.\n\n"
+    "They stay until they are retried or dropped.",
+    no_args_is_help=True,
+)
+
+Refs = Annotated[
+    list[str] | None, typer.Argument(metavar="[REF]...", help="Dead letters, as 'dead list' names them.")
+]
+Kind = Annotated[str | None, typer.Option("--type", help="Only commands of this type.")]
+Cause = Annotated[
+    str | None, typer.Option("--error", metavar="TEXT", help="Only those whose reason or error contains it.")
+]
+All = Annotated[bool, typer.Option("--all", help="All of them.")]
+
+
+@app.command("list")
+def list_command(
+    kind: Kind = None,
+    error: Cause = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show so many, the newest.")] = 50,
+    as_json: common.Json = False,
+) -> None:
+    """List dead letters, oldest first."""
+    with common.client() as (rt, keys):
+        found = _select(rt, keys, kind, error)
+        shown = found[-limit:]
+        if as_json:
+            common.print_json([_facts(letter) for letter in shown])
+            return
+        if not found:
+            typer.echo("no dead letters")
+            return
+        common.console.print(_table(shown))
+        if len(shown) < len(found):
+            typer.echo(f"the newest {len(shown)} of {len(found)}; --limit shows more")
+
+
+@app.command("show")
+def show_command(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="Dead letter, as 'dead list' names it.")],
+    as_json: common.Json = False,
+) -> None:
+    """Show one dead letter: cause, traceback and all fields as they were sent."""
+    with common.client() as (rt, keys):
+        letter = _get(rt, keys, ref)
+        facts = _facts(letter) | {
+            "traceback": letter.traceback,
+            "fields": [[_text(name), _text(value)] for name, value in letter.fields()],
+        }
+        if as_json:
+            common.print_json(facts)
+            return
+        for name, value in facts.items():
+            if name == "fields":
+                for field, content in value:
+                    typer.echo(f"field {field}: {content}")
+            else:
+                typer.echo(f"{name:10} {value}")
+
+
+@app.command("retry")
+def retry_command(refs: Refs = None, kind: Kind = None, error: Cause = None, everything: All = False) -> None:
+    """Put dead letters back into their streams, to be tried from the start.
+
+    Name them, or choose by --type and --error, or take --all.
+    """
+    with common.client() as (rt, keys):
+        chosen = _choose(rt, keys, refs, kind, error, everything)
+        done = sum(
+            rt.store.run(dead.revive(keys, letter)) for letter in track(chosen, "Retrying", transient=True)
+        )
+        typer.echo(f"{done} put back, {len(chosen) - done} were gone already")
+
+
+@app.command("drop")
+def drop_command(
+    refs: Refs = None,
+    kind: Kind = None,
+    error: Cause = None,
+    everything: All = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove dead letters for good.
+
+    Name them, or choose by --type and --error, or take --all.
+    """
+    with common.client() as (rt, keys):
+        chosen = _choose(rt, keys, refs, kind, error, everything)
+        if chosen and not yes:
+            typer.confirm(f"Remove {len(chosen)} dead letters for good?", abort=True)
+        done = sum(
+            rt.store.run(dead.drop(keys, letter.ref)) for letter in track(chosen, "Dropping", transient=True)
+        )
+        typer.echo(f"{done} dropped, {len(chosen) - done} were gone already")
+
+
+def _choose(
+    rt: RipTide, keys: Keys, refs: list[str] | None, kind: str | None, error: str | None, everything: bool
+) -> list[DeadLetter]:
+    if refs:
+        return [_get(rt, keys, ref) for ref in refs]
+    if not (everything or kind or error):
+        raise InvalidInput("say which: references, --type, --error, or --all")
+    return _select(rt, keys, kind, error)
+
+
+def _select(rt: RipTide, keys: Keys, kind: str | None, error: str | None) -> list[DeadLetter]:
+    models = load_models(rt.settings.workers.modules)
+    if kind is not None and kind not in models:
+        raise InvalidInput(f"no command is of type {kind!r}; known are {', '.join(sorted(models))}")
+    return rt.store.drive(dead.letters(keys, [kind] if kind else sorted(models), error))
+
+
+def _get(rt: RipTide, keys: Keys, ref: str) -> DeadLetter:
+    letter = rt.store.drive(dead.letter(keys, Ref.parse(ref)))
+    if letter is None:
+        raise RiptideError(f"there is no dead letter {ref}; 'riptide dead list' shows those that are")
+    return letter
+
+
+def _facts(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "ref": str(letter.ref),
+        "died": common.moment(letter.died_ms),
+        "tenant": letter.tenant,
+        "reason": letter.reason,
+        "error": letter.error,
+        "attempts": letter.attempts,
+        "worker": letter.worker,
+        "id": letter.id,
+        "source": str(letter.source),
+        "issued": common.moment(letter.at_ms),
+    }
+
+
+def _table(letters: list[DeadLetter]) -> Table:
+    shown = Table(title="Dead letters", title_justify="left")
+    shown.add_column("ref", no_wrap=True)
+    for name in ("died", "tenant", "reason", "attempts", "error"):
+        shown.add_column(name)
+    for letter in letters:
+        facts = _facts(letter)
+        shown.add_row(
+            *(str(facts[name] or "-") for name in ("ref", "died", "tenant", "reason", "attempts", "error"))
+        )
+    return shown
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "backslashreplace")

@@ -1,0 +1,82 @@
+"""`riptide worker`: one worker process."""
+
+import asyncio
+import gc
+import os
+import signal
+from typing import Annotated
+
+import structlog
+import typer
+
+from riptide.cli import common
+from riptide.clock import SystemClock
+from riptide.config import Settings
+from riptide.reads.aio_client import aconnect
+from riptide.reads.context import make_context
+from riptide.store.sync import open_store
+from riptide.streams.registry import CommandType, Registry, load_handlers, load_models
+from riptide.streams.worker import Worker
+from workers import HANDLERS
+
+STOPPED_AT_ONCE = 130
+
+
+def worker_command(
+    commands: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Types to carry out, separated by commas. [default: all]"),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_000, help="Handler calls at a time; wins over workers.concurrency."),
+    ] = None,
+) -> None:
+    """Carry out commands until SIGTERM or Ctrl-C.
+
+    The first signal hands back what has not started and finishes what has; a second one stops at once, and other workers take over.
+    Any number of workers may run, on any number of hosts; each type may have pools of its own.
+    """
+    settings = common.settings()
+    if concurrency is not None:
+        workers = settings.workers.model_copy(update={"concurrency": concurrency})
+        settings = settings.model_copy(update={"workers": workers})
+    modules = settings.workers.modules
+    registry = Registry(load_models(modules), load_handlers(HANDLERS, modules))
+    names = None if commands is None else [name.strip() for name in commands.split(",") if name.strip()]
+    calm_collector()
+    asyncio.run(_run(settings, registry.pick(names)))
+
+
+def calm_collector() -> None:
+    """A worker makes many containers that soon die; by default the collector walks them for nothing, at a quarter of the time."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+async def _run(settings: Settings, types: list[CommandType]) -> None:
+    rt = await aconnect(config=settings)
+    beat_store = await asyncio.to_thread(open_store, settings)
+    try:
+        async with make_context(rt) as context:
+            worker = Worker(settings, types, rt.store, beat_store, context, SystemClock())
+            _stop_on_signals(worker)
+            await worker.run()
+    finally:
+        beat_store.close()
+
+
+def _stop_on_signals(worker: Worker) -> None:
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def stop() -> None:
+        nonlocal asked
+        if asked:
+            structlog.get_logger("riptide.worker").warning("second signal: stopping at once")
+            os._exit(STOPPED_AT_ONCE)
+        asked = True
+        worker.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)

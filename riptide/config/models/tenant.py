@@ -1,0 +1,46 @@
+"""Sections `tenant` and `security`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+
+from riptide.config.values import MOST_BYTES, AnyCase, Bytes, Count, Optional, Section, WholeSeconds
+
+
+class TenantSettings(Section):
+    """Who shares this deployment, and what each may use by default."""
+
+    enabled: bool = Field(
+        False, description="Several tenants; off, everything belongs to the tenant 'default'."
+    )
+    isolation_level: Annotated[Literal["strong", "logical", "none"], AnyCase] = Field(
+        "strong", description="How far tenants are kept apart."
+    )
+    max_tenants: Count = Field(1000, description="Tenants that may exist.")
+    default_memory_quota: Bytes = Field(
+        100 * 1024**2,
+        ge=1,
+        le=MOST_BYTES,
+        description="Bytes of cache that a tenant may use unless its record says otherwise.",
+    )
+    default_ops_quota: Count = Field(
+        1000, description="Operations a minute that a tenant may make unless its record says otherwise."
+    )
+    enable_billing: bool = Field(True, description="Close months and write invoices.")
+    billing_interval_seconds: WholeSeconds = Field(
+        60, description="Seconds between two updates of billing figures."
+    )
+    enable_encryption: bool = Field(False, description="Tenants may have their data encrypted at rest.")
+
+
+class SecuritySettings(Section):
+    """Encryption, audit and access for the whole deployment."""
+
+    enable_encryption_at_rest: bool = Field(False, description="Encrypt the data of all tenants.")
+    encryption_key: Annotated[SecretStr | None, Optional] = Field(
+        None, description="Master key that wraps the tenants' keys. Secret: give it by variable."
+    )
+    enable_audit_logging: bool = Field(True, description="Record who did what to which tenant.")
+    audit_retention_days: Count = Field(30, description="Days that audit records are kept.")
+    enable_rate_limiting: bool = Field(True, description="Enforce the tenants' rates.")
+    enable_rbac: bool = Field(True, description="Check the roles of callers of the HTTP API.")

@@ -1,0 +1,87 @@
+"""Sections `streams`, `workers`, `schedule` and `distributed`: commands, and those who carry them out."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from riptide.config.values import (
+    Bytes,
+    Count,
+    Mapping,
+    Milliseconds,
+    Names,
+    Optional,
+    Seconds,
+    Section,
+    WholeSeconds,
+)
+
+
+class StreamsSettings(Section):
+    """What publishing accepts and how long it is remembered."""
+
+    max_body_bytes: Bytes = Field(
+        1024**2,
+        ge=2,
+        le=64 * 1024**2,
+        description="Bytes of a command's body above which it is refused. At most 64 MiB.",
+    )
+    block_ms: Milliseconds = Field(
+        1000, description="Milliseconds that an idle worker's read waits for a command."
+    )
+    lane_ttl_seconds: WholeSeconds = Field(
+        3600, description="Seconds that a publisher's lane is remembered; a retry after that may run twice."
+    )
+    idempotency_window_seconds: WholeSeconds = Field(
+        86400,
+        description="Seconds within which a command with the same idempotency key is not published again.",
+    )
+    result_ttl_seconds: WholeSeconds = Field(
+        86400, description="Seconds that a finished command's result is kept."
+    )
+
+
+class WorkersSettings(Section):
+    """How commands are carried out, tried again and given up."""
+
+    concurrency: Count = Field(10, description="Commands that one worker process handles at a time.")
+    batch_size: Annotated[Count, Field(le=1000)] = Field(
+        100, description="Commands that one read fetches at most. At most 1000."
+    )
+    lease_seconds: Seconds = Field(
+        2.5,
+        description="Seconds without a heartbeat after which a worker counts as dead and its commands run "
+        "elsewhere; at least two of distributed.heartbeat_interval_ms.",
+    )
+    handler_timeout_seconds: Seconds = Field(
+        300, description="Seconds that a handler may take; then it is ended."
+    )
+    handler_timeouts: Annotated[dict[str, Seconds], Mapping] = Field(
+        default_factory=dict, description="The same for single types of command, as in {warm: 120}."
+    )
+    max_attempts: Count = Field(
+        5, description="Starts of a handler before the command goes to the dead letters."
+    )
+    retry_base_seconds: Seconds = Field(
+        1, description="Seconds before the first retry; doubled, with jitter, after that."
+    )
+    retry_cap_seconds: Seconds = Field(300, description="Seconds between two retries at most.")
+    modules: Names = Field((), description="Your own Python modules with commands, handlers and loaders.")
+
+
+class ScheduleSettings(Section):
+    """What is done regularly; its settings come with the scheduler."""
+
+
+class DistributedSettings(Section):
+    """How processes know of each other."""
+
+    node_id: Annotated[str | None, Optional] = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_.-]+$",
+        max_length=64,
+        description="This host's name in lists of workers; else what the system calls it.",
+    )
+    heartbeat_interval_ms: Milliseconds = Field(
+        1000, description="Milliseconds between two signs of life of a process."
+    )

@@ -1,0 +1,84 @@
+"""Every error RipTide raises on purpose. Each says whose fault it is and what to do."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from riptide.streams.publishing import Attempt
+
+
+class RiptideError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class ConfigError(RiptideError):
+    """The configuration is wrong; the message names file and line, or variable, and what would be right."""
+
+
+class InvalidInput(RiptideError, ValueError):
+    """The caller passed something that can never work; nothing was sent."""
+
+
+class EntryTooLarge(InvalidInput):
+    """A cache value exceeds `cache.max_entry_size_bytes`."""
+
+
+class WriteBehindFull(RiptideError):
+    """The write-behind buffer is full and the caller did not want to wait; nothing was buffered."""
+
+
+class UnknownCommand(InvalidInput):
+    """No command of that type is registered here."""
+
+
+class ServerUnavailable(RiptideError):
+    """Redis could not be reached, or did not answer in time, after all retries."""
+
+
+class ServerRefused(RiptideError):
+    """The server answered a command with an error, for example that it is out of memory or that an ACL forbids it."""
+
+
+class PublishRefused(ServerRefused):
+    """The server refused the command; it was not published."""
+
+
+class PublishUnknown(ServerUnavailable):
+    """The connection failed before the answer came: the commands may or may not be in their streams.
+
+    Pass the error to `rt.publish_again(error)`: it repeats the very same attempt, and what
+    was already accepted is not published twice.
+    """
+
+    def __init__(self, message: str, attempt: "Attempt") -> None:
+        super().__init__(message)
+        self.attempt = attempt
+
+
+class LoaderError(RiptideError):
+    """A loader could not produce the value."""
+
+
+class LoaderRefused(LoaderError):
+    """The loader must not fetch this: the address, the scheme or the size is not allowed."""
+
+
+class LoaderNotFound(LoaderError):
+    """The origin says that there is no such value."""
+
+
+class Retry(RiptideError):
+    """A handler raises this to be run again, after `delay` seconds or by the configured backoff."""
+
+    def __init__(
+        self, reason: str = "the handler asked to be run again", *, delay: float | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.delay = delay
+
+
+class Dead(RiptideError):
+    """A handler raises this when no further try can help: the command goes to the dead letters."""
+
+
+class Skip(RiptideError):
+    """A handler raises this when there is nothing to do any more: the command ends as skipped."""

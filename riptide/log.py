@@ -1,0 +1,50 @@
+"""Logging: structlog, as JSON for machines or as lines for people (`log.format`), to standard error."""
+
+import logging
+import sys
+
+import structlog
+
+from riptide.config import LogSettings
+
+
+def configure(settings: LogSettings) -> None:
+    """Set up logging of this process: level, format, and levels of single loggers."""
+    processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *processors,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=processors, processors=_tail(settings))
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.level.upper())
+    for name, level in settings.levels.items():
+        logging.getLogger(name).setLevel(level.upper())
+
+
+def _tail(settings: LogSettings) -> list[structlog.typing.Processor]:
+    clean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    if settings.format == "json":
+        return [clean, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [clean, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+
+
+def notices(texts: list[str]) -> None:
+    """Name settings that were given and have no effect."""
+    for text in texts:
+        structlog.get_logger("riptide.config").warning("setting without effect", reason=text)

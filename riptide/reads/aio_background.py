@@ -1,0 +1,60 @@
+"""What the asynchronous cache does behind its caller's back: refresh stale values, flush buffered writes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+_log = structlog.get_logger("riptide.cache")
+
+
+class AsyncBackground:
+    """Tasks of one event loop."""
+
+    def __init__(
+        self, flush: Callable[[], Awaitable[None]], flush_seconds: float, failed: Callable[[], None]
+    ) -> None:
+        self._flush, self._flush_seconds, self._failed = flush, flush_seconds, failed
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._flusher: asyncio.Task[Any] | None = None
+        self._closed = False
+
+    def submit(self, work: Awaitable[None]) -> None:
+        """Await `work` in a task; what it raises is logged and counted."""
+        self._start(self._guarded("cache_refresh_failed", work))
+
+    def schedule_flush(self) -> None:
+        """Flush within `flush_seconds`."""
+        if not self._closed and (self._flusher is None or self._flusher.done()):
+            self._flusher = self._start(self._flush_later())
+
+    def _start(self, work: Awaitable[Any]) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _flush_later(self) -> None:
+        await asyncio.sleep(self._flush_seconds)
+        # A write that comes while this flush runs is not in it, and asks for the next one.
+        self._flusher = None
+        if not await self._guarded("cache_write_behind_failed", self._flush()):
+            self.schedule_flush()
+
+    async def _guarded(self, event: str, work: Awaitable[None]) -> bool:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - nobody waits for it: it is told here or nowhere
+            self._failed()
+            _log.warning(event, error=str(error), kind=type(error).__name__)
+            return False
+        return True
+
+    async def aclose(self) -> None:
+        """Cancel the tasks; a refresh that is cut short leaves its key to the next reader."""
+        self._closed = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,37 @@
+"""What both faces are put together from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from riptide.clock import SystemClock
+from riptide.config import RedisUrl, Settings, load
+from riptide.names import DEFAULT_TENANT
+from riptide.store.keys import PARTITIONS, Keys
+from riptide.streams.publishing import Publisher
+from riptide.streams.registry import load_models
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    settings: Settings
+    keys: Keys
+    publisher: Publisher
+
+    def shards(self, tenant: str) -> int:
+        """How many slots a tenant's keys are spread over: with multi-tenancy off, everything is one tenant's."""
+        return len(PARTITIONS) if tenant == DEFAULT_TENANT and not self.settings.tenant.enabled else 1
+
+
+def assemble(url: str | None, config: Settings | str | Path | None) -> Parts:
+    """Read the configuration (unless it is given) and build what needs no connection. Raises ConfigError."""
+    settings = (
+        config if isinstance(config, Settings) else load(None if config is None else str(config)).settings
+    )
+    if url is not None:
+        redis = settings.redis.model_copy(update={"url": RedisUrl(url)})
+        settings = settings.model_copy(update={"redis": redis})
+    keys = Keys(settings.cache.key_prefix)
+    models = load_models(settings.workers.modules)
+    only_tenant = None if settings.tenant.enabled else DEFAULT_TENANT
+    publisher = Publisher(keys, settings.streams, models, SystemClock(), only_tenant)
+    return Parts(settings, keys, publisher)

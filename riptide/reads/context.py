@@ -1,0 +1,46 @@
+"""What a handler is given besides its jobs."""
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from riptide.cache.loaders.registry import Loaders, open_loaders
+from riptide.config import Settings
+from riptide.reads.aio_client import AsyncRipTide
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`rt` is the asynchronous face, for what a handler reads, writes and publishes."""
+
+    rt: AsyncRipTide
+    loaders: Loaders
+    log: Any
+
+    @property
+    def settings(self) -> Settings:
+        return self.rt.settings
+
+    @property
+    def cache(self) -> Any:
+        return self.rt.cache
+
+    async def aclose(self) -> None:
+        await self.loaders.aclose()
+        await self.rt.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def make_context(rt: AsyncRipTide) -> Context:
+    """Raises ConfigError if a module of `workers.modules` cannot be used."""
+    loaders = open_loaders(rt.settings.cache, rt.settings.workers.modules)
+    return Context(rt, loaders, structlog.get_logger("riptide.handler"))

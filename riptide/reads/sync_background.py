@@ -1,0 +1,76 @@
+"""What the synchronous cache does behind its caller's back: refresh stale values, flush buffered writes."""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+_log = structlog.get_logger("riptide.cache")
+_REFRESH_THREADS = 4
+
+
+class Background:
+    """Threads are started when they are first needed, and anew in a forked child."""
+
+    def __init__(self, flush: Callable[[], None], flush_seconds: float, failed: Callable[[], None]) -> None:
+        self._flush, self._flush_seconds, self._failed = flush, flush_seconds, failed
+        self._lock = threading.Lock()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._process = os.getpid()
+        self._pool: ThreadPoolExecutor | None = None
+        self._flusher: threading.Thread | None = None
+        self._dirty = threading.Event()
+        self._stop = threading.Event()
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Run `work` in a thread soon; what it raises is logged and counted."""
+        with self._lock:
+            if self._process != os.getpid():
+                self._reset()
+            if self._stop.is_set():
+                return
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_REFRESH_THREADS, "riptide-refresh")
+            self._pool.submit(self._guarded, "cache_refresh_failed", work)
+
+    def schedule_flush(self) -> None:
+        """Flush within `flush_seconds`."""
+        with self._lock:
+            if self._process != os.getpid():
+                self._reset()
+            if self._flusher is None:
+                self._flusher = threading.Thread(target=self._flush_loop, name="riptide-flush", daemon=True)
+                self._flusher.start()
+        self._dirty.set()
+
+    def _flush_loop(self) -> None:
+        while self._dirty.wait() and not self._stop.wait(self._flush_seconds):
+            self._dirty.clear()
+            if not self._guarded("cache_write_behind_failed", self._flush):
+                self._dirty.set()
+
+    def _guarded(self, event: str, work: Callable[[], None]) -> bool:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - nobody waits for it: it is told here or nowhere
+            self._failed()
+            _log.warning(event, error=str(error), kind=type(error).__name__)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Stop the threads; work that runs is waited for."""
+        with self._lock:
+            if self._process != os.getpid():
+                return
+            self._stop.set()
+            self._dirty.set()
+            pool, flusher = self._pool, self._flusher
+        if flusher is not None:
+            flusher.join()
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)

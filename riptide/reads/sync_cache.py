@@ -1,0 +1,278 @@
+"""The synchronous cache: every method is one operation or one flow, sent by a store."""
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar, Unpack
+
+from riptide.cache import invalidation, loading, reading, writing
+from riptide.cache.buffer import WriteBuffer, flush
+from riptide.cache.core import Core, one_shard
+from riptide.cache.decorating import key_maker
+from riptide.cache.entry import Entry, Miss
+from riptide.cache.loading import RAISE, Job, Load, Warmed
+from riptide.cache.stats import CacheStats
+from riptide.cache.writing import Keeping
+from riptide.clock import Clock
+from riptide.config import CacheSettings
+from riptide.errors import InvalidInput, ServerRefused, ServerUnavailable, WriteBehindFull
+from riptide.reads.sync_background import Background
+from riptide.store.keys import Keys
+from riptide.store.operation import Flow, Operation
+from riptide.store.sync import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Cache:
+    """Values of tenants' namespaces. Safe to share between threads.
+
+    Every method takes `tenant` and `namespace`, both "default" if left out; it raises InvalidInput for
+    bad names, keys and durations before anything is sent, and ServerUnavailable when the server cannot be
+    reached. What writes takes the keyword arguments of `Keeping`: ttl and stale in seconds, tags, version,
+    content_type, source, attributes.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        settings: CacheSettings,
+        shards: Callable[[str], int] = one_shard,
+        clock: Clock | None = None,
+    ) -> None:
+        self._store = store
+        self._core = Core(keys, settings, shards, clock)
+        self._buffer = WriteBuffer(settings.write_behind_max_entries)
+        self._flushing = threading.Lock()
+        self._background = Background(self.flush, settings.write_behind_flush_seconds, self._count_error)
+
+    def get(
+        self, key: str, default: Any = None, *, tenant: str | None = None, namespace: str | None = None
+    ) -> Any:
+        """The fresh value, or `default`."""
+        core = self._core
+        shard, digest = core.space(tenant, namespace).place(key)
+        pair = self._run(reading.read(shard, digest))
+        value = reading.quick(core, pair)
+        if value is not reading.UNSETTLED:
+            return value
+        return self._drive(reading.settle(core, shard, digest, pair, default))
+
+    def get_many(
+        self, keys: Iterable[str], *, tenant: str | None = None, namespace: str | None = None
+    ) -> dict[str, Any]:
+        """The fresh values by key, in one round trip; keys without one are left out."""
+        return self._drive(reading.get_many(self._core, self._core.space(tenant, namespace), keys))
+
+    def entry(self, key: str, *, tenant: str | None = None, namespace: str | None = None) -> Entry | None:
+        """The fresh value with its metadata, or None."""
+        found = self.inspect(key, tenant=tenant, namespace=namespace)
+        return None if isinstance(found, Miss) or found.negative else found
+
+    def inspect(self, key: str, *, tenant: str | None = None, namespace: str | None = None) -> Entry | Miss:
+        """The entry, negative ones too; or why a read would miss. Not counted as a read."""
+        return self._drive(reading.get_entry(self._core, self._core.space(tenant, namespace), key))
+
+    def exists(self, key: str, *, tenant: str | None = None, namespace: str | None = None) -> bool:
+        """Whether a fresh value is there. Moves no value, so it does not notice damage."""
+        return self._drive(reading.exists(self._core.space(tenant, namespace), key))
+
+    def set(
+        self,
+        key: str,
+        value: Any,
+        *,
+        tenant: str | None = None,
+        namespace: str | None = None,
+        **keeping: Unpack[Keeping],
+    ) -> None:
+        """Write a value: bytes, or what JSON can hold. Raises EntryTooLarge; ServerRefused at maxmemory.
+
+        A load under way for the key will not overwrite it.
+        """
+        space = self._core.space(tenant, namespace)
+        self._drive(writing.set_value(self._core, space, key, value, writing.options(**keeping)))
+
+    def set_many(
+        self,
+        values: Mapping[str, Any],
+        *,
+        tenant: str | None = None,
+        namespace: str | None = None,
+        **keeping: Unpack[Keeping],
+    ) -> None:
+        """Write several values, up to 100 in one round trip. If one cannot be cached, none is written."""
+        space = self._core.space(tenant, namespace)
+        self._drive(writing.set_many(self._core, space, values, writing.options(**keeping)))
+
+    def touch(
+        self, key: str, ttl: float | None = None, *, tenant: str | None = None, namespace: str | None = None
+    ) -> bool:
+        """Give a fresh entry `ttl` seconds to live from now; False if there is none."""
+        return self._drive(writing.touch(self._core, self._core.space(tenant, namespace), key, ttl))
+
+    def delete(self, key: str, *, tenant: str | None = None, namespace: str | None = None) -> bool:
+        """Invalidate one key; whether there was an entry."""
+        return self.invalidate(keys=[key], tenant=tenant, namespace=namespace) > 0
+
+    def invalidate(
+        self,
+        *,
+        keys: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        tenant: str | None = None,
+        namespace: str | None = None,
+    ) -> int:
+        """Invalidate keys, and all entries that bear one of the tags; how many entries were removed.
+
+        Once it returns, no read sees what was there before, and no load that began before is stored.
+        """
+        space = self._core.space(tenant, namespace)
+        return self._drive(invalidation.by_keys_and_tags(self._core, space, self._buffer, keys, tags))
+
+    def invalidate_namespace(self, namespace: str, *, tenant: str | None = None) -> None:
+        """Invalidate a whole namespace at once, whatever its size."""
+        space = self._core.space(tenant, namespace)
+        self._drive(invalidation.namespace(space, self._buffer))
+
+    def clear(self, *, tenant: str | None = None) -> None:
+        """Invalidate all namespaces of the tenant."""
+        self._drive(invalidation.tenant(self._core.space(tenant, None), self._buffer))
+
+    def get_or_load(
+        self,
+        key: str,
+        loader: Load,
+        *,
+        default: Any = RAISE,
+        refresh: bool = False,
+        tenant: str | None = None,
+        namespace: str | None = None,
+        **keeping: Unpack[Keeping],
+    ) -> Any:
+        """The cached value, else what `loader()` returns, then cached: one caller loads, others wait.
+
+        `loader` returns a value, a `Loaded`, or MISSING; MISSING and LoaderNotFound are remembered for
+        `cache.negative_ttl_seconds`, and answered with `default`, or LoaderNotFound if none is given. What
+        else it raises is raised here. With `stale`, a value past its ttl is returned at once while a thread
+        loads a new one. `refresh` loads in any case.
+        """
+        space = self._core.space(tenant, namespace)
+        job = Job(self._core, space, key, loader, writing.options(**keeping))
+        found = self._drive(loading.get_or_load(job, refresh=refresh))
+        if found.refresh is not None:
+            self._background.submit(functools.partial(self._store.drive, found.refresh))
+        return found.value_or(default, key)
+
+    def warm(
+        self,
+        key: str,
+        loader: Load,
+        *,
+        refresh: bool = False,
+        tenant: str | None = None,
+        namespace: str | None = None,
+        **keeping: Unpack[Keeping],
+    ) -> Warmed:
+        """Load a key that has no fresh entry (`refresh`: any key); say what came of it; wait for nobody."""
+        space = self._core.space(tenant, namespace)
+        job = Job(self._core, space, key, loader, writing.options(**keeping))
+        return self._drive(loading.warm(job, refresh=refresh))
+
+    def cached(
+        self,
+        *,
+        key: Callable[..., str] | None = None,
+        tenant: str | None = None,
+        namespace: str | None = None,
+        **keeping: Unpack[Keeping],
+    ) -> Callable[[Callable[P, T]], Callable[P, T]]:
+        """Decorate a function: its results are cached by its arguments, or by what `key(*args)` returns."""
+
+        def decorate(function: Callable[P, T]) -> Callable[P, T]:
+            if inspect.iscoroutinefunction(function):
+                raise InvalidInput(f"{function.__qualname__} is asynchronous: decorate it with an AsyncCache")
+            make = key_maker(function, key)
+
+            @functools.wraps(function)
+            def call(*args: P.args, **kwargs: P.kwargs) -> T:
+                load = functools.partial(function, *args, **kwargs)
+                name = make(*args, **kwargs)
+                value: T = self.get_or_load(name, load, tenant=tenant, namespace=namespace, **keeping)
+                return value
+
+            return call
+
+        return decorate
+
+    def write_through(
+        self,
+        key: str,
+        value: Any,
+        writer: Callable[[Any], Any],
+        *,
+        tenant: str | None = None,
+        namespace: str | None = None,
+        **keeping: Unpack[Keeping],
+    ) -> None:
+        """Call `writer(value)`, which writes to the origin, then cache the value, unless that raises."""
+        space = self._core.space(tenant, namespace)
+        item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
+        self._drive(writing.write_through(self._core, item, functools.partial(writer, value)))
+
+    def write_behind(
+        self,
+        key: str,
+        value: Any,
+        *,
+        wait: bool = True,
+        tenant: str | None = None,
+        namespace: str | None = None,
+        **keeping: Unpack[Keeping],
+    ) -> None:
+        """Buffer a write; it is sent, and seen, with others within `cache.write_behind_flush_seconds`.
+
+        When the buffer is full the caller flushes it, or gets WriteBehindFull if it does not want to wait.
+        What is buffered is lost if the process is killed.
+        """
+        space = self._core.space(tenant, namespace)
+        item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
+        while not self._buffer.add(item):
+            if not wait:
+                raise WriteBehindFull(f"{len(self._buffer)} writes wait already: flush first, or let it wait")
+            self.flush()
+        self._background.schedule_flush()
+
+    def flush(self) -> None:
+        """Send all buffered writes now. If that fails they stay buffered."""
+        with self._flushing:
+            self._drive(flush(self._core, self._buffer))
+
+    def stats(self) -> CacheStats:
+        """What this process has done with the cache so far."""
+        return self._core.stats.copy()
+
+    def close(self) -> None:
+        """Stop the threads and flush. The store is its owner's to close."""
+        self._background.close()
+        self.flush()
+
+    def _run(self, operation: Operation[T]) -> T:
+        try:
+            return self._store.run(operation)
+        except (ServerUnavailable, ServerRefused):
+            self._count_error()
+            raise
+
+    def _drive(self, flow: Flow[T]) -> T:
+        try:
+            return self._store.drive(flow)
+        except (ServerUnavailable, ServerRefused):
+            self._count_error()
+            raise
+
+    def _count_error(self) -> None:
+        self._core.stats.errors += 1

@@ -1,0 +1,1 @@
+"""Connections, keys, operations and scripts: all that speaks to a server."""

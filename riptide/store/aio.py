@@ -1,0 +1,184 @@
+"""The asynchronous store: the same operations and flows, awaited."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+import redis.asyncio
+from redis.exceptions import NoScriptError
+
+from riptide.config import Settings
+from riptide.store import connect
+from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
+from riptide.store.slowlog import SlowLog
+from riptide.store.sync import translate
+from riptide.store.wire import Args, pack
+
+T = TypeVar("T")
+
+
+class AsyncTransport(Protocol):
+    async def send(self, args: Args) -> Any: ...
+
+    async def send_all(self, commands: Sequence[Args]) -> list[Any]: ...
+
+    async def close(self) -> None: ...
+
+
+class AsyncPoolTransport:
+    def __init__(self, pool: redis.asyncio.ConnectionPool) -> None:
+        self.pool = pool
+
+    async def send(self, args: Args) -> Any:
+        connection = await self.pool.get_connection()
+
+        async def attempt() -> Any:
+            await connection.send_packed_command(pack((args,)))
+            return await connection.read_response()
+
+        try:
+            return await connection.retry.call_with_retry(
+                attempt, lambda _: connection.disconnect(nowait=True)
+            )
+        except BaseException as error:
+            if not isinstance(error, redis.ResponseError):
+                await connection.disconnect(nowait=True)  # cancelled in the middle of a reply: never reuse it
+            raise
+        finally:
+            await self.pool.release(connection)
+
+    async def send_all(self, commands: Sequence[Args]) -> list[Any]:
+        connection = await self.pool.get_connection()
+
+        async def attempt() -> list[Any]:
+            await connection.send_packed_command(pack(commands))
+            return [await _reply_or_error(connection) for _ in commands]
+
+        try:
+            replies: list[Any] = await connection.retry.call_with_retry(
+                attempt, lambda _: connection.disconnect(nowait=True)
+            )
+            return replies
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await self.pool.release(connection)
+
+    async def close(self) -> None:
+        await self.pool.disconnect()
+
+
+async def _reply_or_error(connection: Any) -> Any:
+    try:
+        return await connection.read_response()
+    except redis.ResponseError as error:
+        return error
+
+
+class AsyncClusterTransport:
+    def __init__(self, client: "redis.asyncio.RedisCluster") -> None:
+        self.client = client
+
+    async def send(self, args: Args) -> Any:
+        return await self.client.execute_command(*args)
+
+    async def send_all(self, commands: Sequence[Args]) -> list[Any]:
+        async with self.client.pipeline() as pipe:
+            for args in commands:
+                pipe.execute_command(*args)
+            return list(await pipe.execute(raise_on_error=False))
+
+    async def close(self) -> None:
+        await self.client.aclose()
+
+
+class AsyncStore:
+    """Runs operations on a server. Belongs to one event loop."""
+
+    def __init__(self, transport: AsyncTransport, max_pipeline: int, slow_log: SlowLog) -> None:
+        self.transport = transport
+        self._max_pipeline = max_pipeline
+        self._slow_log = slow_log
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Send one operation; raise ServerUnavailable when the server cannot be reached."""
+        started = time.perf_counter()
+        try:
+            reply = await self.transport.send(operation.args)
+        except NoScriptError:
+            reply = await self._teach(operation)
+        except redis.RedisError as error:
+            raise translate(error) from error
+        if (seconds := time.perf_counter() - started) > self._slow_log.threshold:
+            self._slow_log.note(operation, seconds)
+        return operation.parse(reply)
+
+    async def run_all(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        """Send several in one round trip (one per server, and per `redis.max_pipeline_size`); raise the first error."""
+        replies: list[Any] = []
+        try:
+            for start in range(0, len(operations), self._max_pipeline):
+                part = operations[start : start + self._max_pipeline]
+                replies += await self.transport.send_all([operation.args for operation in part])
+        except redis.RedisError as error:
+            raise translate(error) from error
+        return [
+            await self._settle(operation, reply) for operation, reply in zip(operations, replies, strict=True)
+        ]
+
+    async def drive(self, flow: Flow[T]) -> T:
+        """Run a flow to its end, sleeping and calling on its behalf."""
+        answer: Any = None
+        error: BaseException | None = None
+        while True:
+            try:
+                step = flow.send(answer) if error is None else flow.throw(error)
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+            answer, error = None, None
+            try:
+                answer = await self._take(step)
+            except (Exception, asyncio.CancelledError) as raised:
+                error = raised
+
+    async def _take(self, step: Step) -> Any:
+        match step:
+            case Operation():
+                return await self.run(step)
+            case Batch():
+                return await self.run_all(step.operations)
+            case Call():
+                value = step.function()
+                return await value if inspect.isawaitable(value) else value
+            case Pause():
+                return await asyncio.sleep(step.seconds)
+
+    async def _settle(self, operation: Operation[T], reply: Any) -> T:
+        if isinstance(reply, NoScriptError):
+            reply = await self._teach(operation)
+        if isinstance(reply, redis.RedisError):
+            raise translate(reply) from reply
+        return operation.parse(reply)
+
+    async def _teach(self, operation: Operation[Any]) -> Any:
+        assert operation.script is not None
+        try:
+            return await self.transport.send(operation.script.full(operation.args))
+        except redis.RedisError as error:
+            raise translate(error) from error
+
+    async def close(self) -> None:
+        await self.transport.close()
+
+
+def open_async_store(settings: Settings) -> AsyncStore:
+    """Make a store; the first operation connects."""
+    target = connect.parse_url(settings.redis)
+    limits = settings.redis.max_pipeline_size, SlowLog(settings.performance)
+    if target.shape == "cluster":
+        return AsyncStore(AsyncClusterTransport(connect.async_cluster(settings.redis, target)), *limits)
+    return AsyncStore(AsyncPoolTransport(connect.async_pool(settings.redis, target)), *limits)

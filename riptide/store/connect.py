@@ -1,0 +1,147 @@
+"""One way to a server, whatever its shape: standalone, Sentinel or Cluster, plain or TLS, TCP or unix socket.
+
+URLs: `redis://`, `rediss://` (TLS), `unix://`; `redis+sentinel://h1:26379,h2:26379/<service>` (`rediss+sentinel://` for
+TLS), and `redis+cluster://h1:6379,h2:6379` (or any standalone URL with `redis.cluster_mode`).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import redis.asyncio
+from redis.asyncio import sentinel as async_sentinel
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from riptide.config import RedisSettings
+from riptide.errors import ConfigError
+
+SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+_BACKOFF_CAP_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a URL points. `url` is what redis-py understands; `nodes` are Sentinels or cluster seeds."""
+
+    shape: str  # "standalone", "sentinel" or "cluster"
+    url: str
+    nodes: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+def parse_url(settings: RedisSettings) -> Target:
+    """Read `redis.url`; raise ConfigError, without repeating the URL, if it cannot be used."""
+    url = settings.url.get_secret_value()
+    parts = urlsplit(url)
+    scheme, _, shape = parts.scheme.partition("+")
+    if parts.scheme not in SCHEMES:
+        raise ConfigError(f"redis.url: the scheme must be one of {', '.join(SCHEMES)}, not {parts.scheme!r}")
+    if not shape and not settings.cluster_mode:
+        return Target("standalone", url)
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    if parts.username:
+        options["username"] = unquote(parts.username)
+    if parts.password:
+        options["password"] = unquote(parts.password)
+    if scheme == "rediss":
+        options["ssl"] = True
+    nodes = _nodes(parts.netloc.rpartition("@")[2], 26379 if shape == "sentinel" else 6379)
+    if shape == "sentinel":
+        service, _, db = parts.path.strip("/").partition("/")
+        if not service:
+            raise ConfigError(
+                "redis.url: a Sentinel URL ends with the service's name, as in redis+sentinel://host:26379/mymaster"
+            )
+        if db:
+            options["db"] = int(db)
+        return Target("sentinel", "", nodes, service, tuple(options.items()))
+    return Target("cluster", "", nodes, "", tuple(options.items()))
+
+
+def _nodes(netloc: str, default_port: int) -> tuple[tuple[str, int], ...]:
+    found = []
+    for part in netloc.split(","):
+        host = urlsplit("//" + part)
+        if not host.hostname:
+            raise ConfigError("redis.url: it names no host")
+        found.append((host.hostname, host.port or default_port))
+    return tuple(found)
+
+
+def _common(settings: RedisSettings) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "socket_connect_timeout": settings.connection_timeout_ms / 1000,
+        "socket_timeout": settings.command_timeout_ms / 1000,
+        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
+    }
+    if settings.username:
+        options["username"] = settings.username
+    if settings.password:
+        options["password"] = settings.password.get_secret_value()
+    if settings.url.get_secret_value().startswith("rediss") and not settings.tls_verify:
+        options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+    for name, value in (
+        ("ssl_ca_certs", settings.tls_ca_certs),
+        ("ssl_certfile", settings.tls_certfile),
+        ("ssl_keyfile", settings.tls_keyfile),
+    ):
+        if value:
+            options[name] = value
+    return options
+
+
+def _backoff(settings: RedisSettings) -> ExponentialWithJitterBackoff:
+    return ExponentialWithJitterBackoff(base=settings.retry_delay_ms / 1000, cap=_BACKOFF_CAP_SECONDS)
+
+
+def _pooled(settings: RedisSettings) -> dict[str, Any]:
+    # A caller that finds all connections busy waits as long as a command may take, then hears it.
+    return {"max_connections": settings.pool_size, "timeout": settings.command_timeout_ms / 1000}
+
+
+def sync_pool(settings: RedisSettings, target: Target) -> redis.ConnectionPool:
+    """A bounded pool for a standalone server or a Sentinel service."""
+    options = _common(settings) | {"retry": Retry(_backoff(settings), settings.retry_attempts)}
+    if target.shape == "standalone":
+        return redis.BlockingConnectionPool.from_url(target.url, **options, **_pooled(settings))
+    options |= dict(target.options)
+    sentinels = redis.Sentinel(target.nodes, sentinel_kwargs=_to_sentinels(options))
+    return redis.SentinelConnectionPool(
+        target.service, sentinels, max_connections=settings.pool_size, **options
+    )
+
+
+def async_pool(settings: RedisSettings, target: Target) -> redis.asyncio.ConnectionPool:
+    options = _common(settings) | {"retry": AsyncRetry(_backoff(settings), settings.retry_attempts)}
+    if target.shape == "standalone":
+        return redis.asyncio.BlockingConnectionPool.from_url(target.url, **options, **_pooled(settings))
+    options |= dict(target.options)
+    sentinels = async_sentinel.Sentinel(target.nodes, sentinel_kwargs=_to_sentinels(options))
+    return async_sentinel.SentinelConnectionPool(
+        target.service, sentinels, max_connections=settings.pool_size, **options
+    )
+
+
+def sync_cluster(settings: RedisSettings, target: Target) -> redis.RedisCluster:
+    nodes = [redis.cluster.ClusterNode(host, port) for host, port in target.nodes]
+    options = _common(settings) | dict(target.options)
+    options["retry"] = Retry(_backoff(settings), settings.retry_attempts)
+    return redis.RedisCluster(startup_nodes=nodes, max_connections=settings.pool_size, **options)
+
+
+def async_cluster(settings: RedisSettings, target: Target) -> redis.asyncio.RedisCluster:
+    nodes = [redis.asyncio.cluster.ClusterNode(host, port) for host, port in target.nodes]
+    options = _common(settings) | dict(target.options)
+    options["retry"] = AsyncRetry(_backoff(settings), settings.retry_attempts)
+    return redis.asyncio.RedisCluster(startup_nodes=nodes, max_connections=2**31, **options)
+
+
+def _to_sentinels(options: dict[str, Any]) -> dict[str, Any]:
+    kept = {"socket_connect_timeout", "socket_timeout"} | {name for name in options if name.startswith("ssl")}
+    return {name: value for name, value in options.items() if name in kept and name != "ssl_keyfile_password"}

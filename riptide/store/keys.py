@@ -1,0 +1,89 @@
+"""The one place that builds keys. Each carries a hash tag, so its slot is known (DESIGN §2)."""
+
+import hashlib
+
+# Sixteen tags whose slots lie evenly over the 16,384 of a cluster. The order is part of the contract:
+# a tenant's partition is picked by position, and counts only grow.
+PARTITIONS = tuple("10 3 61 43 11 2 60 42 12 1 63 41 13 0 62 40".split())
+
+GROUP = "workers"
+
+
+def partition_of(tenant: str | None) -> str:
+    """The partition that balances and coalesces a tenant's commands. Any other is correct too."""
+    if tenant is None:
+        return PARTITIONS[0]
+    digest = hashlib.blake2b(tenant.encode(), digest_size=4).digest()
+    return PARTITIONS[int.from_bytes(digest) % len(PARTITIONS)]
+
+
+class Keys:
+    """Builders of every key under one prefix. Arguments must have been checked by `riptide.names`."""
+
+    __slots__ = ("control_tag", "prefix")
+
+    def __init__(self, prefix: str = "riptide") -> None:
+        self.prefix = prefix
+        self.control_tag = f"{prefix}:control:{{{prefix}}}"
+
+    # Streams of a partition: all in one slot, so that one script can complete a command.
+    def commands(self, kind: str, partition: str) -> str:
+        return f"{self.prefix}:commands:{kind}:{{{partition}}}"
+
+    def retry(self, kind: str, partition: str) -> str:
+        """Sorted set: first entry id of a command that will run again -> due time, or +inf once it is back in its stream."""
+        return f"{self.prefix}:retry:{kind}:{{{partition}}}"
+
+    def retry_bodies(self, kind: str, partition: str) -> str:
+        """Hash beside `retry`: first entry id -> the packed entry to put back."""
+        return f"{self.prefix}:retry:{kind}:{{{partition}}}:bodies"
+
+    def dead(self, kind: str, partition: str) -> str:
+        return f"{self.prefix}:dead:{kind}:{{{partition}}}"
+
+    def result(self, kind: str, partition: str, entry_id: str) -> str:
+        return f"{self.prefix}:result:{kind}:{{{partition}}}:{entry_id}"
+
+    def lane(self, partition: str, lane: str) -> str:
+        return f"{self.prefix}:lane:{{{partition}}}:{lane}"
+
+    def fence(self, partition: str, consumer: str) -> str:
+        return f"{self.prefix}:fence:{{{partition}}}:{consumer}"
+
+    # Control: one slot for what all processes agree on.
+    def control(self, name: str) -> str:
+        return f"{self.control_tag}:{name}"
+
+    # A tenant's cache. Entries and epochs alone live under `tenant:`, because near caches track that prefix.
+    def namespace(self, tag: str, namespace: str) -> str:
+        """What every entry key of a namespace begins with; `tag` is the tenant, or `<tenant>.<shard>`."""
+        return f"{self.prefix}:tenant:{{{tag}}}:{namespace}:"
+
+    def tag(self, tag: str, namespace: str, name: str) -> str:
+        """Sorted set: digests of the entries that bear the tag `name` -> when they expire, server ms."""
+        return f"{self.prefix}:tag:{{{tag}}}:{namespace}:{name}"
+
+    def lease(self, tag: str, namespace: str, name: str) -> str:
+        return f"{self.prefix}:lease:{{{tag}}}:{namespace}:{name}"
+
+    def entry(self, tag: str, namespace: str, digest: str) -> str:
+        return self.namespace(tag, namespace) + digest
+
+    def epoch(self, tag: str, namespace: str) -> str:
+        return self.namespace(tag, namespace) + "~epoch"
+
+    def namespaces(self, tag: str) -> str:
+        """Sorted set: namespaces that have an epoch in this slot -> when that expires, server ms."""
+        return f"{self.prefix}:tag:{{{tag}}}:~namespaces"
+
+    def tag_generation(self, tag: str) -> str:
+        """Counts the tag invalidations of this slot, so that a lease can tell what came after it."""
+        return f"{self.prefix}:tag:{{{tag}}}:~generation"
+
+    def tag_stamp(self, tag: str, namespace: str, name: str) -> str:
+        """The generation at which the tag `name` was last invalidated, kept for the longest lease."""
+        return self.tag(tag, namespace, name) + ":stamp"
+
+    def tag_doomed(self, tag: str, namespace: str, name: str) -> str:
+        """The tag's index as it was when its invalidation began; emptied step by step."""
+        return self.tag(tag, namespace, name) + ":doomed"

@@ -1,0 +1,21 @@
+"""The slow log: operations that took longer than `performance.slow_threshold_ms`, as one line each."""
+
+from typing import Any
+
+import structlog
+
+from riptide.config import PerformanceSettings
+from riptide.store.operation import Operation
+
+
+class SlowLog:
+    def __init__(self, settings: PerformanceSettings) -> None:
+        self.threshold = settings.slow_threshold_ms / 1000 if settings.enable_slow_log else float("inf")
+
+    def note(self, operation: Operation[Any], seconds: float) -> None:
+        """Log an operation that took `seconds`, by its command or script and the key it is routed by; never its arguments."""
+        name = operation.script.name if operation.script else operation.args[0]
+        key = operation.args[3] if operation.script else operation.args[1]
+        structlog.get_logger("riptide.slow").warning(
+            "slow operation", operation=name, key=key, ms=round(seconds * 1000, 1)
+        )

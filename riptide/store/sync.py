@@ -1,0 +1,192 @@
+"""The synchronous store: sends operations, drives flows."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+import redis
+from redis.exceptions import NoScriptError
+
+from riptide.config import Settings
+from riptide.errors import RiptideError, ServerRefused, ServerUnavailable
+from riptide.store import connect
+from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
+from riptide.store.slowlog import SlowLog
+from riptide.store.wire import Args, pack
+
+T = TypeVar("T")
+
+
+class Transport(Protocol):
+    def send(self, args: Args) -> Any: ...
+
+    def send_all(self, commands: Sequence[Args]) -> list[Any]:
+        """Replies in order; an error reply stands in the list as its exception."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class PoolTransport:
+    """Standalone and Sentinel: straight to a pooled connection, without the client's reply callbacks."""
+
+    def __init__(self, pool: redis.ConnectionPool) -> None:
+        self._pool = pool
+
+    def send(self, args: Args) -> Any:
+        connection = self._pool.get_connection()
+
+        def attempt() -> Any:
+            connection.send_packed_command(pack((args,)))
+            return connection.read_response()
+
+        try:
+            return connection.retry.call_with_retry(attempt, lambda _: connection.disconnect())
+        except BaseException as error:
+            if not isinstance(error, redis.ResponseError):
+                connection.disconnect()  # a half-read reply must never meet the next command
+            raise
+        finally:
+            self._pool.release(connection)
+
+    def send_all(self, commands: Sequence[Args]) -> list[Any]:
+        connection = self._pool.get_connection()
+
+        def attempt() -> list[Any]:
+            connection.send_packed_command(pack(commands))
+            return [_reply_or_error(connection) for _ in commands]
+
+        try:
+            return connection.retry.call_with_retry(attempt, lambda _: connection.disconnect())
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            self._pool.release(connection)
+
+    def close(self) -> None:
+        self._pool.disconnect()
+
+
+def _reply_or_error(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error
+
+
+class ClusterTransport:
+    def __init__(self, client: "redis.RedisCluster") -> None:
+        self._client = client
+
+    def send(self, args: Args) -> Any:
+        return self._client.execute_command(*args)
+
+    def send_all(self, commands: Sequence[Args]) -> list[Any]:
+        with self._client.pipeline() as pipe:
+            for args in commands:
+                pipe.execute_command(*args)
+            return list(pipe.execute(raise_on_error=False))
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class Store:
+    """Runs operations on a server. Safe to share between threads."""
+
+    def __init__(self, transport: Transport, max_pipeline: int, slow_log: SlowLog) -> None:
+        self._transport = transport
+        self._max_pipeline = max_pipeline
+        self._slow_log = slow_log
+
+    def run(self, operation: Operation[T]) -> T:
+        """Send one operation; raise ServerUnavailable when the server cannot be reached."""
+        started = time.perf_counter()
+        try:
+            reply = self._transport.send(operation.args)
+        except NoScriptError:
+            reply = self._teach(operation)
+        except redis.RedisError as error:
+            raise translate(error) from error
+        if (seconds := time.perf_counter() - started) > self._slow_log.threshold:
+            self._slow_log.note(operation, seconds)
+        return operation.parse(reply)
+
+    def run_all(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        """Send several in one round trip (one per server, and per `redis.max_pipeline_size`); raise the first error."""
+        replies: list[Any] = []
+        try:
+            for start in range(0, len(operations), self._max_pipeline):
+                part = operations[start : start + self._max_pipeline]
+                replies += self._transport.send_all([operation.args for operation in part])
+        except redis.RedisError as error:
+            raise translate(error) from error
+        return [self._settle(operation, reply) for operation, reply in zip(operations, replies, strict=True)]
+
+    def drive(self, flow: Flow[T]) -> T:
+        """Run a flow to its end, sleeping and calling on its behalf."""
+        answer: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                step = flow.send(answer) if error is None else flow.throw(error)
+            except StopIteration as stop:
+                value: T = stop.value
+                return value
+            answer, error = None, None
+            try:
+                answer = self._take(step)
+            except Exception as raised:
+                error = raised
+
+    def _take(self, step: Step) -> Any:
+        match step:
+            case Operation():
+                return self.run(step)
+            case Batch():
+                return self.run_all(step.operations)
+            case Call():
+                return step.function()
+            case Pause():
+                return time.sleep(step.seconds)
+
+    def _settle(self, operation: Operation[T], reply: Any) -> T:
+        if isinstance(reply, NoScriptError):
+            reply = self._teach(operation)
+        if isinstance(reply, redis.RedisError):
+            raise translate(reply) from reply
+        return operation.parse(reply)
+
+    def _teach(self, operation: Operation[Any]) -> Any:
+        assert operation.script is not None
+        try:
+            return self._transport.send(operation.script.full(operation.args))
+        except redis.RedisError as error:
+            raise translate(error) from error
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def translate(error: redis.RedisError) -> RiptideError:
+    """Say in our own terms what redis-py reports: the server refused, or could not be reached."""
+    if isinstance(error, redis.ResponseError):
+        return ServerRefused(str(error))
+    # The text of redis-py's errors names host and port, never a password.
+    text = f"Redis cannot be reached: {str(error) or type(error).__name__}; check redis.url and that the server runs"
+    return ServerUnavailable(text)
+
+
+def open_store(settings: Settings) -> Store:
+    """Make a store; the first operation connects."""
+    target = connect.parse_url(settings.redis)
+    limits = settings.redis.max_pipeline_size, SlowLog(settings.performance)
+    if target.shape == "cluster":
+        try:
+            return Store(
+                ClusterTransport(connect.sync_cluster(settings.redis, target)), *limits
+            )  # connects at once
+        except redis.RedisError as error:
+            raise translate(error) from error
+    return Store(PoolTransport(connect.sync_pool(settings.redis, target)), *limits)

@@ -1,0 +1,1 @@
+"""Commands on their way: publishing, consuming, taking over, retrying, dead letters."""

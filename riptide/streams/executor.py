@@ -1,0 +1,188 @@
+"""Runs handlers on what was read, and settles how each command ended."""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from commands import MalformedBody, UnknownVersion
+from riptide.config import Settings
+from riptide.errors import RiptideError
+from riptide.names import DEFAULT_TENANT
+from riptide.streams.job import Buried, HandedBack, Job, Outcome, describe, outcome_of, parse_job
+from riptide.streams.message import Entry, Malformed, read
+from riptide.streams.registry import CommandType
+from riptide.streams.settling import Settler
+from riptide.streams.slots import Slots
+from riptide.streams.takeover import SUSPECT_AFTER
+
+_CANCEL_GRACE_SECONDS = 5.0
+
+
+class Executor:
+    """The running handler calls of one consumer incarnation."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        settler: Settler,
+        slots: Slots,
+        context: Any,
+    ) -> None:
+        self._settings = settings
+        self._only_tenant = None if settings.tenant.enabled else DEFAULT_TENANT
+        self._settler = settler
+        self._slots = slots
+        self._context = context
+        self._calls: set[asyncio.Task[None]] = set()
+        #: Until when a running handler may hold the event loop (time.monotonic()); read by the heartbeat's thread.
+        self.held_until = 0.0
+        self._handed_back: set[asyncio.Task[None]] = set()
+        self._rng = random.Random()
+        self._closing = False
+        self.suspects = 0
+
+    def start(self, kind: CommandType, entries: Sequence[Entry], reserved: int) -> None:
+        """Start calls for `entries` on `reserved` slots; what finds no slot goes back to the stream."""
+        pool = self._slots.pool_of(kind.name)
+        for chunk in self._chunks(entries, kind.handler.batch_size):
+            if self._closing or not (reserved or self._slots.take(pool, 1)):
+                self._hand_back(chunk)
+                continue
+            reserved = max(0, reserved - 1)
+            self._start_call(kind, chunk, pool)
+        self._slots.give_back(pool, reserved)
+
+    @staticmethod
+    def _chunks(entries: Sequence[Entry], size: int) -> list[Sequence[Entry]]:
+        usual = [entry for entry in entries if entry.starts < SUSPECT_AFTER]
+        chunks: list[Sequence[Entry]] = [usual[at : at + size] for at in range(0, len(usual), size)]
+        return chunks + [[entry] for entry in entries if entry.starts >= SUSPECT_AFTER]
+
+    def _start_call(self, kind: CommandType, chunk: Sequence[Entry], pool: str) -> None:
+        timeout = self.timeout_of(kind.name)
+        suspect = chunk[0].starts >= SUSPECT_AFTER
+        self.suspects += suspect
+        task = asyncio.get_running_loop().create_task(self._call(kind, chunk, timeout))
+        self._calls.add(task)
+        self.held_until = max(self.held_until, time.monotonic() + timeout + _CANCEL_GRACE_SECONDS)
+
+        def finished(task: asyncio.Task[None]) -> None:
+            self._calls.discard(task)
+            self.suspects -= suspect
+            self._slots.give_back(pool)
+            if not task.cancelled() and (error := task.exception()):
+                structlog.get_logger("riptide.worker").error("internal error", exc_info=error)
+
+        task.add_done_callback(finished)
+
+    def timeout_of(self, kind: str) -> float:
+        workers = self._settings.workers
+        return workers.handler_timeouts.get(kind, workers.handler_timeout_seconds)
+
+    @property
+    def running(self) -> int:
+        return len(self._calls)
+
+    async def _call(self, kind: CommandType, chunk: Sequence[Entry], timeout: float) -> None:
+        jobs, outcomes = self._read(kind, chunk)
+        if jobs:
+            with bound_contextvars(**_context_of(kind, jobs)):
+                outcomes += await self._handle(kind, jobs, timeout)
+        await self._settler.settle(outcomes)
+
+    def _read(
+        self, kind: CommandType, chunk: Sequence[Entry]
+    ) -> tuple[list[Job], list[tuple[Entry, Outcome]]]:
+        jobs: list[Job] = []
+        outcomes: list[tuple[Entry, Outcome]] = []
+        limit = self._settings.workers.max_attempts
+        for entry in chunk:
+            try:
+                message = read(entry, self._settings.streams.max_body_bytes)
+                job = parse_job(entry, message, kind.model, self._only_tenant)
+            except (Malformed, MalformedBody, UnknownVersion) as error:
+                reason = "unknown-version" if isinstance(error, UnknownVersion) else "malformed"
+                outcomes.append((entry, Buried(reason, str(error))))
+                continue
+            if message.attempts < limit:
+                jobs.append(job)
+            else:
+                text = f"started {message.attempts} times without an end: each time its worker died"
+                outcomes.append((entry, Buried("lost", text)))
+        return jobs, outcomes
+
+    async def _handle(
+        self, kind: CommandType, jobs: list[Job], timeout: float
+    ) -> list[tuple[Entry, Outcome]]:
+        error: Exception | None = None
+        handler = asyncio.ensure_future(kind.handler.handle(jobs, self._context))
+        try:
+            done, _ = await asyncio.wait([handler], timeout=timeout)
+            if done:
+                error = _error_of(handler)
+            else:
+                error = TimeoutError(f"the handler took longer than {timeout:g} s (workers.handler_timeouts)")
+                handler.cancel()
+                await asyncio.wait([handler], timeout=_CANCEL_GRACE_SECONDS)
+        except asyncio.CancelledError:
+            handler.cancel()
+            await asyncio.wait([handler], timeout=_CANCEL_GRACE_SECONDS)
+            if not self._closing:
+                raise
+            return [(job.entry, HandedBack(started=True)) for job in jobs]
+        policy = self._settings.workers
+        return [(job.entry, outcome_of(job, error, policy, self._rng)) for job in jobs]
+
+    def _hand_back(self, entries: Sequence[Entry]) -> None:
+        """Give entries that have not been started back to the stream, for whoever has room."""
+        outcomes = [(entry, HandedBack(started=False)) for entry in entries]
+        task = asyncio.get_running_loop().create_task(self._settler.settle(outcomes))
+        self._handed_back.add(task)
+        task.add_done_callback(self._handed_back.discard)
+
+    def close(self) -> None:
+        """Start nothing more: what still arrives is handed back."""
+        self._closing = True
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for what runs, and end what takes longer than `seconds`."""
+        if self._calls:
+            await asyncio.wait(list(self._calls), timeout=seconds)
+        await self.cancel()
+        if self._handed_back:
+            await asyncio.wait(list(self._handed_back), timeout=_CANCEL_GRACE_SECONDS)
+
+    async def cancel(self) -> None:
+        """End what runs, at once."""
+        calls = list(self._calls)
+        for task in calls:
+            task.cancel()
+        if calls:
+            await asyncio.wait(calls, timeout=2 * _CANCEL_GRACE_SECONDS)
+
+
+def _error_of(handler: asyncio.Future[None]) -> Exception | None:
+    if handler.cancelled():
+        return RiptideError("the handler cancelled itself")
+    error = handler.exception()
+    return error if error is None or isinstance(error, Exception) else RiptideError(describe(error))
+
+
+def _context_of(kind: CommandType, jobs: list[Job]) -> dict[str, Any]:
+    """What every log line about this call carries."""
+    if len(jobs) > 1:
+        return {"command": kind.name, "jobs": len(jobs)}
+    job = jobs[0]
+    facts = {
+        "command": kind.name,
+        "id": job.id,
+        "ref": str(job.ref),
+        "tenant": job.tenant,
+        "trace": job.message.trace,
+    }
+    return {name: value for name, value in facts.items() if value is not None}

@@ -1,0 +1,140 @@
+"""What a handler sees of a command, and how it may end: a closed set of outcomes."""
+
+import json
+import random
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+from commands import Command
+from riptide.config import WorkersSettings
+from riptide.errors import Dead, LoaderRefused, Retry, Skip
+from riptide.streams.message import Entry, Malformed, Message, Ref
+
+_SHOWN_ERROR = 2_000
+_SHOWN_TRACEBACK = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The effect is in place. `value` is what the handler returned, as JSON."""
+
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """To be run again after `delay` seconds."""
+
+    delay: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """To the dead letters: `reason` says in one word why, `error` in a sentence."""
+
+    reason: str
+    error: str
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandedBack:
+    """To be run by another worker: this one stops. `started` tells whether that counts as an attempt."""
+
+    started: bool
+
+
+Outcome = Done | Again | Buried | Skipped | HandedBack
+DONE = Done()
+
+
+class Job:
+    """One command in a handler's batch."""
+
+    __slots__ = ("attempt", "command", "entry", "message", "outcome_error", "result")
+
+    def __init__(self, entry: Entry, message: Message, command: Any) -> None:
+        self.entry = entry
+        self.message = message
+        self.command: Any = command
+        #: Which start this is, from 1.
+        self.attempt = message.attempts + 1
+        #: A JSON value to give to whoever asks for the command's result.
+        self.result: Any = None
+        self.outcome_error: Exception | None = None
+
+    @property
+    def id(self) -> str:
+        return self.message.id
+
+    @property
+    def tenant(self) -> str | None:
+        return self.message.tenant
+
+    @property
+    def ref(self) -> Ref:
+        """The reference its publisher holds."""
+        return Ref(self.entry.kind, self.entry.partition, self.message.first)
+
+    def fail(self, error: Exception) -> None:
+        """End this job alone with `error`: Retry, Dead, Skip, or any other exception, which is a retry."""
+        self.outcome_error = error
+
+
+def outcome_of(job: Job, error: Exception | None, policy: WorkersSettings, rng: random.Random) -> Outcome:
+    """How `job` ends. `error` is what the whole call raised; what the job itself reports goes first."""
+    error = job.outcome_error or error
+    if error is None:
+        return DONE if job.result is None else _returned(job.result)
+    text = describe(error)
+    if isinstance(error, Skip):
+        return Skipped(text)
+    if isinstance(error, Dead | LoaderRefused):
+        return Buried("refused", text, format_trace(error))
+    if job.attempt >= policy.max_attempts:
+        return Buried(
+            "failed", f"{text} (attempt {job.attempt} of {policy.max_attempts})", format_trace(error)
+        )
+    if isinstance(error, Retry) and error.delay is not None:
+        return Again(error.delay, text)
+    return Again(backoff(job.attempt, policy, rng), text)
+
+
+def backoff(attempt: int, policy: WorkersSettings, rng: random.Random) -> float:
+    """Seconds before the next try: exponential with full jitter, so that what failed together does not return together."""
+    ceiling = min(policy.retry_cap_seconds, policy.retry_base_seconds * 2 ** min(attempt - 1, 60))
+    return rng.uniform(0, ceiling)
+
+
+def describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:_SHOWN_ERROR]
+
+
+def format_trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-_SHOWN_TRACEBACK:]
+
+
+def _returned(value: Any) -> Outcome:
+    try:
+        return Done(json.dumps(value))
+    except (TypeError, ValueError) as error:
+        return Buried("failed", f"the handler returned what is not JSON: {error}")
+
+
+def parse_job(entry: Entry, message: Message, model: type[Command], only_tenant: str | None) -> Job:
+    """Read the body; `only_tenant` is whose a command without a tenant is (None: with multi-tenancy on, it is nobody's).
+
+    Raises Malformed, commands.MalformedBody or commands.UnknownVersion.
+    """
+    if message.tenant is None and model.tenant_required:
+        if only_tenant is None:
+            raise Malformed(f"field 'tenant' is missing: {model.type} is about one tenant")
+        message.tenant = only_tenant
+    return Job(entry, message, model.parse(message.version, message.body))

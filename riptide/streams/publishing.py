@@ -1,0 +1,198 @@
+"""Publishing: a command becomes an entry of its stream, once, however often the attempt is repeated."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import uuid_utils
+
+from commands import Command
+from riptide.clock import Clock
+from riptide.config import StreamsSettings
+from riptide.errors import (
+    InvalidInput,
+    PublishRefused,
+    PublishUnknown,
+    ServerRefused,
+    ServerUnavailable,
+    UnknownCommand,
+)
+from riptide.names import check_tenant
+from riptide.store.keys import Keys, partition_of
+from riptide.store.operation import Arg, Flow, Operation, ask, ask_all
+from riptide.store.script import Script
+from riptide.streams.lanes import Lane, Lanes
+from riptide.streams.message import Ref
+
+_PUBLISH = Script.load("riptide.streams", "publish.lua")
+_PER_CALL = 500  # commands in one script call: longer ones would hold up everybody else
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A command to publish, for a tenant if it is a tenant's. `trace` is a W3C traceparent."""
+
+    command: Command
+    tenant: str | None = None
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the server said of one attempt."""
+
+    refs: list[Ref]
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to publish, complete, so that repeating it changes nothing. `places` are positions in the caller's order."""
+
+    operations: list[Operation[Published]]
+    places: list[list[int]]
+
+    def collect(self, answers: Sequence[Published]) -> list[Ref]:
+        refs: dict[int, Ref] = {}
+        for places, answer in zip(self.places, answers, strict=True):
+            refs.update(zip(places, answer.refs, strict=True))
+        return [refs[place] for place in range(len(refs))]
+
+
+class Publisher:
+    """Builds attempts and the flows that send them. Shared by both faces."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        settings: StreamsSettings,
+        models: Mapping[str, type[Command]],
+        clock: Clock,
+        only_tenant: str | None = None,
+    ) -> None:
+        """`only_tenant` is whose a command without a tenant is (None: with multi-tenancy on, it is refused)."""
+        self._keys = keys
+        self._settings = settings
+        self._models = models
+        self._clock = clock
+        self._only_tenant = only_tenant
+        self._lanes = Lanes(clock, settings.lane_ttl_seconds)
+
+    def publish(self, outgoing: Outgoing, key: str | None = None) -> Flow[Published]:
+        """Publish one command; with an idempotency `key`, once within `streams.idempotency_window_seconds`.
+
+        Raises InvalidInput, UnknownCommand, PublishRefused, or PublishUnknown when the answer was lost.
+        """
+        fields = self._fields(outgoing)
+        partition = partition_of(outgoing.tenant)
+        lane = self._lanes.borrow() if key is None else Lane(_key_lane(outgoing, key), 1, 0)
+        lifetime = (
+            self._settings.lane_ttl_seconds if key is None else self._settings.idempotency_window_seconds
+        )
+        operation = self._call(partition, lane, lifetime, [(outgoing.command.type, fields)])
+        attempt = Attempt([operation], [[0]])
+        answer = (yield from self._send(attempt))[0]
+        if key is None:
+            self._lanes.give_back(lane)
+        return answer
+
+    def publish_many(self, batch: Iterable[Outgoing]) -> Flow[list[Ref]]:
+        """Publish commands in one round trip per server; references in the same order. Raises as `publish` does."""
+        partitions: dict[str, list[tuple[int, str, list[Arg]]]] = {}
+        for place, outgoing in enumerate(batch):
+            item = (place, outgoing.command.type, self._fields(outgoing))
+            partitions.setdefault(partition_of(outgoing.tenant), []).append(item)
+        attempt, lanes = Attempt([], []), []
+        for partition, items in partitions.items():
+            for start in range(0, len(items), _PER_CALL):
+                chunk = items[start : start + _PER_CALL]
+                lane = self._lanes.borrow()
+                lanes.append(lane)
+                commands = [(kind, fields) for _, kind, fields in chunk]
+                attempt.operations.append(
+                    self._call(partition, lane, self._settings.lane_ttl_seconds, commands)
+                )
+                attempt.places.append([place for place, _, _ in chunk])
+        answers = yield from self._send(attempt)
+        for lane in lanes:
+            self._lanes.give_back(lane)
+        return attempt.collect(answers)
+
+    def publish_again(self, unknown: PublishUnknown) -> Flow[list[Ref]]:
+        """Repeat the attempt of a PublishUnknown; what was accepted then is not published twice."""
+        answers = yield from self._send(unknown.attempt)
+        return unknown.attempt.collect(answers)
+
+    def _send(self, attempt: Attempt) -> Flow[list[Published]]:
+        try:
+            if len(attempt.operations) == 1:
+                return [(yield from ask(attempt.operations[0]))]
+            return (yield from ask_all(attempt.operations))
+        except ServerUnavailable as error:
+            text = f"{error}. It is not known whether the commands were published; publish_again(error) repeats them safely"
+            raise PublishUnknown(text, attempt) from error
+        except ServerRefused as error:
+            raise PublishRefused(str(error)) from error
+
+    def _fields(self, outgoing: Outgoing) -> list[Arg]:
+        command = outgoing.command
+        if self._models.get(command.type) is not type(command):
+            known = ", ".join(sorted(self._models))
+            raise UnknownCommand(f"no command of type {command.type!r} is registered here; known are {known}")
+        body = command.body()
+        if len(body) > self._settings.max_body_bytes:
+            raise InvalidInput(
+                f"the body of {command.type} has {len(body)} bytes; streams.max_body_bytes is {self._settings.max_body_bytes}"
+            )
+        fields: list[Arg] = [
+            "id",
+            str(uuid_utils.uuid7()),
+            "v",
+            command.version,
+            "at",
+            self._clock.now_ms(),
+            "body",
+            body,
+        ]
+        tenant = self._tenant_of(outgoing)
+        if tenant is not None:
+            fields += ["tenant", check_tenant(tenant)]
+        if outgoing.trace is not None:
+            fields += ["trace", outgoing.trace]
+        return fields
+
+    def _tenant_of(self, outgoing: Outgoing) -> str | None:
+        if outgoing.tenant is not None or not outgoing.command.tenant_required:
+            return outgoing.tenant
+        if self._only_tenant is None:
+            raise InvalidInput(f"{outgoing.command.type} is about one tenant: say which")
+        return self._only_tenant
+
+    def _call(
+        self, partition: str, lane: Lane, lifetime: float, commands: list[tuple[str, list[Arg]]]
+    ) -> Operation[Published]:
+        keys = [self._keys.lane(partition, lane.id)]
+        index: dict[str, int] = {}
+        args: list[Arg] = [lane.number, int(lifetime)]
+        kinds = []
+        for kind, fields in commands:
+            if kind not in index:
+                keys.append(self._keys.commands(kind, partition))
+                index[kind] = len(keys)
+            args += [index[kind], len(fields), *fields]
+            kinds.append(kind)
+
+        def parse(reply: Any) -> Published:
+            refs = [
+                Ref(kind, partition, entry.decode()) for kind, entry in zip(kinds, reply[1:], strict=True)
+            ]
+            return Published(refs, reply[0] == 1)
+
+        return _PUBLISH.call(keys, args, parse)
+
+
+def _key_lane(outgoing: Outgoing, key: str) -> str:
+    """An idempotency key is a lane of its own that only ever carries the number 1."""
+    text = f"{outgoing.command.type}\0{outgoing.tenant or ''}\0{key}"
+    return "key-" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,173 @@
+"""Reads new entries for one consumer over one connection: all streams of a standalone server, or one partition of a cluster."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from riptide.errors import ServerUnavailable
+from riptide.store.blocking import BlockingConnection
+from riptide.store.keys import GROUP
+from riptide.streams.intake import Intake, Poll, Stream, Wait
+from riptide.streams.message import Entry
+
+_LONGEST_PAUSE = 1.0
+_NUDGE_SECONDS = 0.01
+
+
+class Reader:
+    def __init__(
+        self,
+        connection: BlockingConnection,
+        intake: Intake,
+        block_ms: int,
+        consumer: Callable[[], str],
+        deliver: Callable[[list[Entry], str, int, str], None],
+        repair: Callable[[], Any],
+        allowed: Callable[[], Any],
+    ) -> None:
+        """`deliver(entries, type, reserved slots, consumer)` starts them; `repair()` is awaited when groups are gone; `allowed()` before each read."""
+        self._connection = connection
+        self._intake = intake
+        self._block_ms = block_ms
+        self._consumer = consumer
+        self._deliver = deliver
+        self._repair = repair
+        self._allowed = allowed
+        self._room = asyncio.Event()
+        self._waiting_for: Sequence[Stream] = ()
+        self._stopping = False
+        self._nudge: asyncio.Task[None] | None = None
+        self._rng = random.Random()
+
+    async def run(self) -> None:
+        """Read until stopped; survives a server that goes away and comes back."""
+        failures = 0
+        try:
+            while not self._stopping:
+                try:
+                    await self._allowed()
+                    await self._step()
+                    failures = 0
+                except ServerUnavailable as error:
+                    failures += 1
+                    structlog.get_logger("riptide.reader").warning(
+                        "cannot read", error=str(error), failures=failures
+                    )
+                    self._intake.expect_all()
+                    await asyncio.sleep(
+                        self._rng.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10)))
+                    )
+        finally:
+            await self._connection.close()
+
+    def room(self) -> None:
+        """Slots have become free, or what to read has changed: a read that waits for too little is ended."""
+        self._room.set()
+        if self._waiting_for and not self._stopping:
+            if self._nudge is None or self._nudge.done():
+                self._nudge = asyncio.get_running_loop().create_task(self._end_wait())
+
+    async def stop(self) -> None:
+        """Read nothing more; what the last read brings is still delivered."""
+        self._stopping = True
+        self._room.set()
+        await self._end_wait()
+
+    async def _end_wait(self) -> None:
+        while self._waiting_for and not await self._connection.unblock():
+            await asyncio.sleep(_NUDGE_SECONDS)  # the read was on its way, and not yet blocked
+
+    async def _step(self) -> None:
+        plan = self._intake.plan()
+        match plan:
+            case None:
+                self._room.clear()
+                await self._room.wait()
+            case Wait(streams):
+                await self._wait(streams)
+            case polls:
+                await self._poll(polls)
+
+    async def _wait(self, streams: Sequence[Stream]) -> None:
+        consumer = self._consumer()
+        self._waiting_for = streams
+        try:
+            reply = (await self._connection.send([self._read(consumer, streams, 1, self._block_ms)]))[0]
+        finally:
+            self._waiting_for = ()
+        if isinstance(reply, Exception):
+            await self._lost(reply)
+            return
+        by_key = {stream.key.encode(): stream for stream in streams}
+        for key, rows in reply or ():
+            stream = by_key[key]
+            self._intake.woken([stream])
+            self._deliver(_entries(stream, rows), stream.kind, 0, consumer)
+
+    async def _poll(self, polls: Sequence[Poll]) -> None:
+        consumer = self._consumer()
+        outstanding = list(polls)
+        try:
+            replies = await self._connection.send(
+                [self._read(consumer, p.streams, p.count, None) for p in polls]
+            )
+            lost: Exception | None = None
+            for poll, reply in zip(polls, replies, strict=True):
+                outstanding.remove(poll)
+                if isinstance(reply, Exception):
+                    lost = reply
+                    self._intake.postponed(poll)
+                    self._deliver([], poll.streams[0].kind, poll.slots, consumer)
+                else:
+                    self._arrived(poll, reply, consumer)
+        finally:
+            for poll in outstanding:
+                self._intake.postponed(poll)
+                self._deliver([], poll.streams[0].kind, poll.slots, consumer)
+        if lost is not None:
+            await self._lost(lost)
+
+    def _arrived(self, poll: Poll, reply: Any, consumer: str) -> None:
+        by_key = {stream.key.encode(): stream for stream in poll.streams}
+        entries: list[Entry] = []
+        counts = {}
+        for key, rows in reply or ():
+            stream = by_key[key]
+            counts[stream] = len(rows)
+            entries += _entries(stream, rows)
+        self._intake.polled(poll, counts)
+        self._deliver(entries, poll.streams[0].kind, poll.slots, consumer)
+
+    async def _lost(self, error: Exception) -> None:
+        """The stream or its group is gone (NOGROUP; on Redis 7.0 a blocked read ends with UNBLOCKED), or the server refuses."""
+        structlog.get_logger("riptide.reader").warning("read refused", error=str(error))
+        await asyncio.sleep(self._rng.uniform(0, 0.1))
+        await self._repair()
+        self._intake.expect_all()
+
+    @staticmethod
+    def _read(
+        consumer: str, streams: Sequence[Stream], count: int, block_ms: int | None
+    ) -> tuple[str | int, ...]:
+        block = () if block_ms is None else ("BLOCK", block_ms)
+        keys = [stream.key for stream in streams]
+        return (
+            "XREADGROUP",
+            "GROUP",
+            GROUP,
+            consumer,
+            "COUNT",
+            count,
+            *block,
+            "STREAMS",
+            *keys,
+            *[">"] * len(keys),
+        )
+
+
+def _entries(stream: Stream, rows: Any) -> list[Entry]:
+    # A deleted entry shows as nil where a pending one is read again; `>` never brings one.
+    return [Entry(stream.kind, stream.partition, entry_id.decode(), fields) for entry_id, fields in rows]

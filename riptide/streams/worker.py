@@ -1,0 +1,332 @@
+"""A worker process: reads, runs, settles, beats, takes over, puts retries back. Each of these lives in a file of its own."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from riptide.clock import Clock
+from riptide.config import Settings
+from riptide.errors import RiptideError
+from riptide.store.aio import AsyncClusterTransport, AsyncStore
+from riptide.store.blocking import BlockingConnection
+from riptide.store.keys import PARTITIONS, Keys
+from riptide.store.sync import Store
+from riptide.streams.completion import Completion
+from riptide.streams.executor import Executor
+from riptide.streams.heartbeat import Heartbeat
+from riptide.streams.intake import Intake, Stream
+from riptide.streams.job import Again
+from riptide.streams.members import Beat, Members, introduce, new_member
+from riptide.streams.message import Entry
+from riptide.streams.reader import Reader
+from riptide.streams.registry import CommandType
+from riptide.streams.settling import Settled, Settler
+from riptide.streams.slots import Slots
+from riptide.streams.takeover import PartitionOps
+
+_TICK_SECONDS = 0.25
+_SWEEP_SECONDS = 2.0
+_SOONEST_PROMOTION = 0.002
+
+
+class Worker:
+    """Carries out commands of `types` until `stop()`.
+
+    `store` belongs to the running loop; `beat_store` to the heartbeat thread alone. `context` is handed to every handler.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        types: Sequence[CommandType],
+        store: AsyncStore,
+        beat_store: Store,
+        context: Any,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._types = {kind.name: kind for kind in types}
+        self._store = store
+        self._context = context
+        self._clock = clock
+        self._keys = Keys(settings.cache.key_prefix)
+        self._members = Members(self._keys)
+        self._partitions = {p: PartitionOps(self._keys, list(self._types), p) for p in PARTITIONS}
+        self._slots = Slots(types, settings.workers.concurrency)
+        self._log = structlog.get_logger("riptide.worker")
+        self._started_ms = clock.now_ms()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._taking_over: set[str] = set()
+        self._renewal: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+        self._beaten = asyncio.Event()
+        self._readers: list[Reader] = []
+        interval = settings.distributed.heartbeat_interval_ms / 1000
+        self._heartbeat = Heartbeat(
+            beat_store, self._beat, self._heard_in_thread, lambda: self._executor.held_until, interval
+        )
+        self._heard_at = (
+            0.0  # when the last heartbeat after which this consumer was known to be intact was sent
+        )
+        self._begin()
+
+    def _begin(self) -> None:
+        """Become a new consumer incarnation."""
+        self.name = new_member(self._settings.distributed.node_id)
+        completion = Completion(self._keys, self._settings.streams, self.name)
+        settler = Settler(self._store, completion, self._was_fenced, self._settled)
+        self._executor = Executor(self._settings, settler, self._slots, self._context)
+
+    # The life of the process
+
+    async def run(self) -> None:
+        """Work until stopped, then hand back what has not started and finish what has."""
+        self._loop = asyncio.get_running_loop()
+        await self._enroll()
+        self._slots.on_room = self._room
+        self._readers = self._make_readers()
+        self._heartbeat.start()
+        reading = [self._spawn(reader.run()) for reader in self._readers]
+        upkeep = [self._spawn(self._tick()), self._spawn(self._sweep())]
+        self._log.info("worker started", worker=self.name, commands=sorted(self._types))
+        stopped = self._spawn(self._stop.wait())
+        await asyncio.wait([stopped, *reading, *upkeep], return_when=asyncio.FIRST_COMPLETED)
+        self._stop.set()
+        await self._shut_down(reading, upkeep)
+        for task in (*reading, *upkeep):
+            if not task.cancelled() and (error := task.exception()):
+                raise error
+
+    def stop(self) -> None:
+        """Ask for a graceful end; safe from a signal handler of the loop."""
+        self._stop.set()
+
+    async def _shut_down(self, reading: list[asyncio.Task[Any]], upkeep: list[asyncio.Task[Any]]) -> None:
+        self._log.info("worker stops", worker=self.name, running=self._executor.running)
+        self._executor.close()
+        await asyncio.gather(*(reader.stop() for reader in self._readers))
+        await asyncio.wait(reading, timeout=self._settings.streams.block_ms / 1000 + 1)
+        await self._executor.drain(self._settings.state.shutdown_timeout_seconds)
+        for task in (*reading, *upkeep, *self._tasks):
+            task.cancel()
+        await asyncio.gather(*reading, *upkeep, return_exceptions=True)
+        self._heartbeat.stop()
+        with contextlib.suppress(RiptideError):  # a server that is away: the others take over after the lease
+            held = sum(await self._store.run_all([p.leave(self.name) for p in self._partitions.values()]))
+            if not held:
+                await self._store.run(self._members.forget([self.name]))
+        await asyncio.to_thread(self._heartbeat.join, 2)
+        self._log.info("worker stopped", worker=self.name)
+
+    def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self._log.error("internal error", exc_info=error)
+
+    # Joining, and joining anew after this consumer was fenced off
+
+    async def _enroll(self) -> None:
+        for failures in itertools.count(1):
+            try:
+                partitions = self._partitions.values()
+                await self._store.run_all([p.raise_fence(self.name) for p in partitions])
+                await self._store.run_all([p.ensure_groups(self.name) for p in partitions])
+                return
+            except RiptideError as error:
+                self._log.warning("cannot join yet", error=str(error), failures=failures)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), min(1.0, 0.05 * 2 ** min(failures, 6)))
+                if self._stop.is_set():
+                    return
+
+    async def _repair(self) -> None:
+        """Groups may be gone, or this consumer taken over: make the former, notice the latter."""
+        replies = await self._store.run_all([p.ensure_groups(self.name) for p in self._partitions.values()])
+        if made := sum(reply for reply in replies if reply > 0):
+            self._log.warning("groups were missing and have been made anew", groups=made)
+        if -1 in replies:
+            await self._renew()
+
+    def _was_fenced(self) -> None:
+        self._spawn(self._renew())
+
+    async def _renew(self) -> None:
+        """This consumer was taken over: drop what it runs, which others run now, and go on under a new name."""
+        if self._renewal is None or self._renewal.done():
+            self._renewal = self._loop.create_task(self._become_new())
+        await asyncio.shield(self._renewal)
+
+    async def _become_new(self) -> None:
+        old, executor = self.name, self._executor
+        self._begin()
+        self._log.warning(
+            "taken over by others; going on anew", old=old, worker=self.name, dropped=executor.running
+        )
+        self._spawn(executor.cancel())
+        await self._enroll()
+        self._heartbeat.now()
+        self._spawn(self._take_over(old))  # what reached it after it had been taken over
+
+    # Reading and running
+
+    def _make_readers(self) -> list[Reader]:
+        cluster = isinstance(self._store.transport, AsyncClusterTransport)
+        groups = [[p] for p in PARTITIONS] if cluster else [list(PARTITIONS)]
+        return [self._make_reader(partitions) for partitions in groups]
+
+    def _make_reader(self, partitions: list[str]) -> Reader:
+        types = list(self._types.values())
+        streams = [Stream(kind, p, self._keys.commands(kind, p)) for kind in self._types for p in partitions]
+        block_ms = self._settings.streams.block_ms
+        connection = BlockingConnection(self._store, streams[0].key, block_ms / 1000)
+        intake = Intake(types, streams, self._slots)
+        return Reader(
+            connection, intake, block_ms, lambda: self.name, self._deliver, self._repair, self._may_read
+        )
+
+    def _deliver(self, entries: list[Entry], kind: str, reserved: int, consumer: str) -> None:
+        if entries and consumer != self.name:  # read under a name that has been given up meanwhile
+            self._spawn(self._take_over(consumer))
+            entries = []
+        self._executor.start(self._types[kind], entries, reserved)
+
+    async def _may_read(self) -> None:
+        """Who has not been heard for a lease may have been taken over: what it reads then would be lost from sight."""
+        while time.monotonic() - self._heard_at > self._settings.workers.lease_seconds:
+            self._beaten.clear()
+            await self._beaten.wait()
+
+    def _room(self) -> None:
+        for reader in self._readers:
+            reader.room()
+
+    # Heartbeats, and what they tell
+
+    def _beat(self) -> Any:
+        about = introduce("worker", sorted(self._types), self._started_ms)
+        return self._members.beat(self.name, round(self._settings.workers.lease_seconds * 1000), about)
+
+    def _heard_in_thread(self, beat: Beat, sent: float) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closing
+            self._loop.call_soon_threadsafe(self._heard, beat, sent)
+
+    def _heard(self, beat: Beat, sent: float) -> None:
+        if beat.steady:
+            self._intact(sent)
+        else:
+            self._spawn(self._check_in(sent))
+        for dead in beat.dead:
+            if dead not in self._taking_over and not self._stop.is_set():
+                self._taking_over.add(dead)
+                self._spawn(self._take_over(dead))
+
+    def _intact(self, sent: float) -> None:
+        self._heard_at = max(self._heard_at, sent)
+        self._beaten.set()
+
+    async def _check_in(self, sent: float) -> None:
+        """After a silence: others may have taken this consumer over."""
+        with contextlib.suppress(RiptideError):
+            await self._repair()
+            self._intact(sent)
+
+    async def _tick(self) -> None:
+        while True:
+            self._heartbeat.ticked = time.monotonic()
+            await asyncio.sleep(_TICK_SECONDS)
+
+    # Taking over
+
+    async def _take_over(self, dead: str) -> None:
+        try:
+            left = 0
+            for partition in self._partitions.values():
+                left += await self._take_over_partition(partition, dead)
+            if not left:
+                await self._forget(dead)
+            for partition in self._partitions.values():
+                await self._promote(partition)
+        except RiptideError as error:
+            self._log.warning("cannot take over yet", dead=dead, error=str(error))
+        finally:
+            self._taking_over.discard(dead)
+
+    async def _take_over_partition(self, partition: PartitionOps, dead: str) -> int:
+        """Claim and start what there are free slots for; answers how many entries had to be left."""
+        left = 0
+        for kind in self._types.values():
+            pool, executor = self._slots.pool_of(kind.name), self._executor
+            slots = self._slots.take(pool, self._slots.free(pool))
+            room = slots * kind.handler.batch_size
+            entries: list[Entry] = []
+            try:
+                suspects = int(not executor.suspects)
+                taken = await self._store.run(partition.take_over(kind.name, dead, self.name, room, suspects))
+                entries, left = taken.entries, left + taken.left
+            finally:
+                executor.start(kind, entries, slots)
+            if entries:
+                self._log.warning("took over", dead=dead, kind=kind.name, entries=len(entries))
+        return left
+
+    async def _forget(self, dead: str) -> None:
+        """Drop a dead member once nobody's stream lists it as holding anything."""
+        holders = await self._store.run_all([p.orphans() for p in self._partitions.values()])
+        if not any(dead in names for names in holders):
+            await self._store.run(
+                self._members.forget([dead], round(self._settings.workers.lease_seconds * 1000))
+            )
+
+    # Retries
+
+    def _settled(self, outcomes: Settled) -> None:
+        for entry, outcome in outcomes:
+            if isinstance(outcome, Again):
+                self._arm(entry.partition, outcome.delay)
+
+    def _arm(self, partition: str, seconds: float) -> None:
+        """See to it that retries of `partition` are put back in `seconds`, or earlier."""
+        due = self._loop.time() + max(seconds, _SOONEST_PROMOTION)
+        timer = self._timers.get(partition)
+        if timer is None or timer.cancelled() or timer.when() > due or timer.when() < self._loop.time():
+            if timer is not None:
+                timer.cancel()
+            self._timers[partition] = self._loop.call_at(due, self._due, partition)
+
+    def _due(self, partition: str) -> None:
+        del self._timers[partition]
+        if not self._stop.is_set():
+            self._spawn(self._promote(self._partitions[partition]))
+
+    async def _promote(self, partition: PartitionOps) -> None:
+        try:
+            promoted = await self._store.run(partition.promote())
+        except RiptideError as error:
+            self._log.warning("cannot put retries back yet", error=str(error))
+            self._arm(partition.partition, _SWEEP_SECONDS)
+            return
+        if promoted.next_in is not None:
+            self._arm(partition.partition, promoted.next_in)
+
+    async def _sweep(self) -> None:
+        """One partition at a time: retries and entries whose worker vanished without a trace."""
+        for partition in itertools.cycle(self._partitions.values()):
+            await asyncio.sleep(_SWEEP_SECONDS)
+            await self._promote(partition)
+            with contextlib.suppress(RiptideError):
+                for name in await self._store.run(partition.orphans()):
+                    if name != self.name and not await self._store.run(self._members.is_member(name)):
+                        self._log.warning("orphaned entries", consumer=name, partition=partition.partition)
+                        await self._take_over_partition(partition, name)

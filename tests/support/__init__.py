@@ -1,0 +1,1 @@
+"""What tests share: commands of their own, and ways to run workers."""

@@ -1,0 +1,90 @@
+"""A user's package, as `workers.modules` would name it: commands whose handlers do what a test asks for."""
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from commands import Command
+from riptide.errors import Dead, Retry, Skip
+from riptide.streams.job import Job
+from riptide.streams.registry import Handler
+
+
+class Noop(Command):
+    """Does nothing."""
+
+    type: ClassVar[str] = "noop"
+    tenant_required: ClassVar[bool] = False
+    n: int = 0
+
+
+class Effect(Command):
+    """Adds its id to a set, and counts starts: an idempotent effect, as every handler's must be."""
+
+    type: ClassVar[str] = "effect"
+    tenant_required: ClassVar[bool] = False
+    into: str
+    seconds: float = 0
+    #: async | block (holds the event loop) | ignore (swallows its cancellation)
+    how: str = "async"
+    #: "", or what becomes of it: retry, dead, skip, error, exit, result
+    end: str = ""
+    until_attempt: int = Field(1_000_000, ge=1)
+
+
+async def noop(batch: Sequence[Job], ctx: Any) -> None:
+    return None
+
+
+async def effect(batch: Sequence[Job], ctx: Any) -> None:
+    for job in batch:
+        try:
+            await _one(job, ctx)
+        except Exception as error:
+            job.fail(error)
+
+
+async def _one(job: Job, ctx: Any) -> None:
+    command: Effect = job.command
+    await _send(ctx, "RPUSH", f"{command.into}:starts", f"{job.id} {job.attempt} {os.getpid()}")
+    await _spend(command)
+    if command.end and job.attempt < command.until_attempt:
+        _end(command.end)
+    await _send(ctx, "SADD", f"{command.into}:done", job.id)
+    await _send(ctx, "RPUSH", f"{command.into}:ends", job.id)
+    if command.end == "result":
+        job.result = {"attempt": job.attempt}
+
+
+async def _spend(command: Effect) -> None:
+    if command.how == "block":
+        time.sleep(command.seconds)  # noqa: ASYNC251 - the point of it
+        return
+    try:
+        await asyncio.sleep(command.seconds)
+    except asyncio.CancelledError:
+        if command.how != "ignore":
+            raise
+        await asyncio.sleep(command.seconds)
+
+
+def _end(how: str) -> None:
+    if how == "exit":
+        os._exit(9)
+    errors = {"retry": Retry("as asked", delay=0.05), "dead": Dead("as asked"), "skip": Skip("as asked")}
+    if how != "result":
+        raise errors.get(how, ValueError("as asked"))
+
+
+async def _send(ctx: Any, *args: str) -> None:
+    from riptide.store.operation import Operation
+
+    await ctx.rt.store.run(Operation(args, lambda reply: reply))
+
+
+COMMANDS = [Noop, Effect]
+HANDLERS = {"noop": Handler(noop, batch_size=500), "effect": Handler(effect)}

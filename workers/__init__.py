@@ -1,0 +1,30 @@
+"""Who carries out what: one file per command, with the same name as in `commands/`."""
+
+from riptide.streams.registry import Handler
+from workers import (
+    checkpoint,
+    close_period,
+    invalidate,
+    purge_tenant,
+    record_access,
+    record_usage,
+    reload,
+    restore,
+    spill,
+    warm,
+)
+
+#: Every command's handler by its type. A user's package adds its own through `workers.modules`.
+HANDLERS: dict[str, Handler] = {
+    "warm": Handler(warm.handle),
+    # Slots of its own: an invalidation never waits behind loads.
+    "invalidate": Handler(invalidate.handle, batch_size=50, slots=4),
+    "record_usage": Handler(record_usage.handle),
+    "record_access": Handler(record_access.handle),
+    "checkpoint": Handler(checkpoint.handle),
+    "restore": Handler(restore.handle),
+    "reload": Handler(reload.handle),
+    "purge_tenant": Handler(purge_tenant.handle),
+    "spill": Handler(spill.handle),
+    "close_period": Handler(close_period.handle),
+}
