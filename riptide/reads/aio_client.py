@@ -30,9 +30,7 @@ class AsyncRipTide:
     async def publish(
         self, command: Command, *, tenant: str | None = None, key: str | None = None, trace: str | None = None
     ) -> Ref:
-        return (await self.store.drive(self._publisher.publish(Outgoing(command, tenant, trace), key))).refs[
-            0
-        ]
+        return await self.store.drive(self._publisher.publish(Outgoing(command, tenant, trace), key))
 
     async def publish_many(self, commands: Iterable[Outgoing]) -> list[Ref]:
         return await self.store.drive(self._publisher.publish_many(commands))

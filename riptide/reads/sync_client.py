@@ -35,7 +35,7 @@ class RipTide:
         first one's reference. `trace` is a W3C traceparent. Raises InvalidInput, UnknownCommand, PublishRefused,
         or PublishUnknown when the answer was lost.
         """
-        return self.store.drive(self._publisher.publish(Outgoing(command, tenant, trace), key)).refs[0]
+        return self.store.drive(self._publisher.publish(Outgoing(command, tenant, trace), key))
 
     def publish_many(self, commands: Iterable[Outgoing]) -> list[Ref]:
         """Publish commands in one round trip (per server of a cluster). Raises as `publish` does."""

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import redis.asyncio
@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError
 from riptide.config import Settings
 from riptide.store import connect
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
+from riptide.store.pool import Again, AsyncConnections
 from riptide.store.slowlog import SlowLog
 from riptide.store.sync import translate
 from riptide.store.wire import Args, pack
@@ -28,47 +29,45 @@ class AsyncTransport(Protocol):
 
 
 class AsyncPoolTransport:
-    def __init__(self, pool: redis.asyncio.ConnectionPool) -> None:
-        self.pool = pool
+    def __init__(self, connections: AsyncConnections, again: Again) -> None:
+        self.connections = connections
+        self._again = again
 
     async def send(self, args: Args) -> Any:
-        connection = await self.pool.get_connection()
-
-        async def attempt() -> Any:
-            await connection.send_packed_command(pack((args,)))
-            return await connection.read_response()
-
-        try:
-            return await connection.retry.call_with_retry(
-                attempt, lambda _: connection.disconnect(nowait=True)
-            )
-        except BaseException as error:
-            if not isinstance(error, redis.ResponseError):
-                await connection.disconnect(nowait=True)  # cancelled in the middle of a reply: never reuse it
-            raise
-        finally:
-            await self.pool.release(connection)
+        return await self._exchange(pack((args,)), _reply)
 
     async def send_all(self, commands: Sequence[Args]) -> list[Any]:
-        connection = await self.pool.get_connection()
-
-        async def attempt() -> list[Any]:
-            await connection.send_packed_command(pack(commands))
+        async def read(connection: Any) -> list[Any]:
             return [await _reply_or_error(connection) for _ in commands]
 
+        return await self._exchange(pack(commands), read)
+
+    async def _exchange(self, packed: list[bytes], read: Callable[[Any], Awaitable[T]]) -> T:
+        connection = await self.connections.acquire()
+        failures = 0
         try:
-            replies: list[Any] = await connection.retry.call_with_retry(
-                attempt, lambda _: connection.disconnect(nowait=True)
-            )
-            return replies
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
+            while True:
+                try:
+                    await connection.send_packed_command(packed)
+                    return await read(connection)
+                except redis.ResponseError:
+                    raise
+                except (redis.ConnectionError, redis.TimeoutError) as error:
+                    await connection.disconnect(nowait=True)
+                    failures += 1
+                    await asyncio.sleep(self._again.pause(failures, error))
+                except BaseException:
+                    await connection.disconnect(nowait=True)  # cancelled: a reply may still come
+                    raise
         finally:
-            await self.pool.release(connection)
+            self.connections.release(connection)
 
     async def close(self) -> None:
-        await self.pool.disconnect()
+        await self.connections.close()
+
+
+async def _reply(connection: Any) -> Any:
+    return await connection.read_response()
 
 
 async def _reply_or_error(connection: Any) -> Any:
@@ -181,4 +180,6 @@ def open_async_store(settings: Settings) -> AsyncStore:
     limits = settings.redis.max_pipeline_size, SlowLog(settings.performance)
     if target.shape == "cluster":
         return AsyncStore(AsyncClusterTransport(connect.async_cluster(settings.redis, target)), *limits)
-    return AsyncStore(AsyncPoolTransport(connect.async_pool(settings.redis, target)), *limits)
+    return AsyncStore(
+        AsyncPoolTransport(connect.async_pool(settings.redis, target), connect.again(settings.redis)), *limits
+    )

@@ -67,7 +67,7 @@ class BlockingConnection:
     async def _connect(self) -> Any:
         transport = self._store.transport
         if isinstance(transport, AsyncPoolTransport):
-            connection = transport.pool.make_connection()
+            connection = transport.connections.make()
         else:
             assert isinstance(transport, AsyncClusterTransport)
             connection = await _to_node(transport.client, self._key)

@@ -11,13 +11,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import redis.asyncio
 from redis.asyncio import sentinel as async_sentinel
 from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
 
 from riptide.config import RedisSettings
 from riptide.errors import ConfigError
+from riptide.store.pool import Again, AsyncConnections, Connections
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 _BACKOFF_CAP_SECONDS = 2.0
@@ -78,7 +77,6 @@ def _common(settings: RedisSettings) -> dict[str, Any]:
         "protocol": 2,
         "socket_connect_timeout": settings.connection_timeout_ms / 1000,
         "socket_timeout": settings.command_timeout_ms / 1000,
-        "retry_on_error": [RedisConnectionError, RedisTimeoutError],
     }
     if settings.username:
         options["username"] = settings.username
@@ -100,32 +98,36 @@ def _backoff(settings: RedisSettings) -> ExponentialWithJitterBackoff:
     return ExponentialWithJitterBackoff(base=settings.retry_delay_ms / 1000, cap=_BACKOFF_CAP_SECONDS)
 
 
-def _pooled(settings: RedisSettings) -> dict[str, Any]:
-    # A caller that finds all connections busy waits as long as a command may take, then hears it.
-    return {"max_connections": settings.pool_size, "timeout": settings.command_timeout_ms / 1000}
+def again(settings: RedisSettings) -> Again:
+    return Again(settings.retry_attempts, _backoff(settings))
 
 
-def sync_pool(settings: RedisSettings, target: Target) -> redis.ConnectionPool:
-    """A bounded pool for a standalone server or a Sentinel service."""
-    options = _common(settings) | {"retry": Retry(_backoff(settings), settings.retry_attempts)}
+def sync_pool(settings: RedisSettings, target: Target) -> Connections:
+    """Connections to a standalone server or a Sentinel service."""
+    # A caller that finds all of them busy waits as long as a command may take, then hears it.
+    patience = settings.command_timeout_ms / 1000
+    options = _common(settings) | {
+        "retry": Retry(NoBackoff(), 0)
+    }  # the transport tries again, not the connection
     if target.shape == "standalone":
-        return redis.BlockingConnectionPool.from_url(target.url, **options, **_pooled(settings))
-    options |= dict(target.options)
-    sentinels = redis.Sentinel(target.nodes, sentinel_kwargs=_to_sentinels(options))
-    return redis.SentinelConnectionPool(
-        target.service, sentinels, max_connections=settings.pool_size, **options
-    )
+        factory = redis.ConnectionPool.from_url(target.url, **options)
+    else:
+        options |= dict(target.options)
+        sentinels = redis.Sentinel(target.nodes, sentinel_kwargs=_to_sentinels(options))
+        factory = redis.SentinelConnectionPool(target.service, sentinels, **options)
+    return Connections(factory.make_connection, settings.pool_size, patience)
 
 
-def async_pool(settings: RedisSettings, target: Target) -> redis.asyncio.ConnectionPool:
-    options = _common(settings) | {"retry": AsyncRetry(_backoff(settings), settings.retry_attempts)}
+def async_pool(settings: RedisSettings, target: Target) -> AsyncConnections:
+    patience = settings.command_timeout_ms / 1000
+    options = _common(settings) | {"retry": AsyncRetry(NoBackoff(), 0)}
     if target.shape == "standalone":
-        return redis.asyncio.BlockingConnectionPool.from_url(target.url, **options, **_pooled(settings))
-    options |= dict(target.options)
-    sentinels = async_sentinel.Sentinel(target.nodes, sentinel_kwargs=_to_sentinels(options))
-    return async_sentinel.SentinelConnectionPool(
-        target.service, sentinels, max_connections=settings.pool_size, **options
-    )
+        factory = redis.asyncio.ConnectionPool.from_url(target.url, **options)
+    else:
+        options |= dict(target.options)
+        sentinels = async_sentinel.Sentinel(target.nodes, sentinel_kwargs=_to_sentinels(options))
+        factory = async_sentinel.SentinelConnectionPool(target.service, sentinels, **options)
+    return AsyncConnections(factory.make_connection, settings.pool_size, patience)
 
 
 def sync_cluster(settings: RedisSettings, target: Target) -> redis.RedisCluster:

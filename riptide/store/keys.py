@@ -1,6 +1,7 @@
 """The one place that builds keys. Each carries a hash tag, so its slot is known (DESIGN §2)."""
 
 import hashlib
+from functools import lru_cache
 
 # Sixteen tags whose slots lie evenly over the 16,384 of a cluster. The order is part of the contract:
 # a tenant's partition is picked by position, and counts only grow.
@@ -9,6 +10,7 @@ PARTITIONS = tuple("10 3 61 43 11 2 60 42 12 1 63 41 13 0 62 40".split())
 GROUP = "workers"
 
 
+@lru_cache(maxsize=4096)
 def partition_of(tenant: str | None) -> str:
     """The partition that balances and coalesces a tenant's commands. Any other is correct too."""
     if tenant is None:

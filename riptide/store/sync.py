@@ -1,7 +1,7 @@
 """The synchronous store: sends operations, drives flows."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import redis
@@ -11,6 +11,7 @@ from riptide.config import Settings
 from riptide.errors import RiptideError, ServerRefused, ServerUnavailable
 from riptide.store import connect
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
+from riptide.store.pool import Again, Connections
 from riptide.store.slowlog import SlowLog
 from riptide.store.wire import Args, pack
 
@@ -28,44 +29,47 @@ class Transport(Protocol):
 
 
 class PoolTransport:
-    """Standalone and Sentinel: straight to a pooled connection, without the client's reply callbacks."""
+    """Standalone and Sentinel: straight to a connection, without the client's reply callbacks."""
 
-    def __init__(self, pool: redis.ConnectionPool) -> None:
-        self._pool = pool
+    def __init__(self, connections: Connections, again: Again) -> None:
+        self._connections = connections
+        self._again = again
 
     def send(self, args: Args) -> Any:
-        connection = self._pool.get_connection()
-
-        def attempt() -> Any:
-            connection.send_packed_command(pack((args,)))
-            return connection.read_response()
-
-        try:
-            return connection.retry.call_with_retry(attempt, lambda _: connection.disconnect())
-        except BaseException as error:
-            if not isinstance(error, redis.ResponseError):
-                connection.disconnect()  # a half-read reply must never meet the next command
-            raise
-        finally:
-            self._pool.release(connection)
+        return self._exchange(pack((args,)), _reply)
 
     def send_all(self, commands: Sequence[Args]) -> list[Any]:
-        connection = self._pool.get_connection()
-
-        def attempt() -> list[Any]:
-            connection.send_packed_command(pack(commands))
+        def read(connection: Any) -> list[Any]:
             return [_reply_or_error(connection) for _ in commands]
 
+        return self._exchange(pack(commands), read)
+
+    def _exchange(self, packed: list[bytes], read: Callable[[Any], T]) -> T:
+        connection = self._connections.acquire()
+        failures = 0
         try:
-            return connection.retry.call_with_retry(attempt, lambda _: connection.disconnect())
-        except BaseException:
-            connection.disconnect()
-            raise
+            while True:
+                try:
+                    connection.send_packed_command(packed)
+                    return read(connection)
+                except redis.ResponseError:
+                    raise
+                except (redis.ConnectionError, redis.TimeoutError) as error:
+                    connection.disconnect()
+                    failures += 1
+                    time.sleep(self._again.pause(failures, error))
+                except BaseException:
+                    connection.disconnect()  # a reply that was not read must never meet the next command
+                    raise
         finally:
-            self._pool.release(connection)
+            self._connections.release(connection)
 
     def close(self) -> None:
-        self._pool.disconnect()
+        self._connections.close()
+
+
+def _reply(connection: Any) -> Any:
+    return connection.read_response()
 
 
 def _reply_or_error(connection: Any) -> Any:
@@ -189,4 +193,6 @@ def open_store(settings: Settings) -> Store:
             )  # connects at once
         except redis.RedisError as error:
             raise translate(error) from error
-    return Store(PoolTransport(connect.sync_pool(settings.redis, target)), *limits)
+    return Store(
+        PoolTransport(connect.sync_pool(settings.redis, target), connect.again(settings.redis)), *limits
+    )

@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import uuid_utils
+from uuid_utils import uuid7
 
 from commands import Command
 from riptide.clock import Clock
@@ -20,12 +21,13 @@ from riptide.errors import (
 )
 from riptide.names import check_tenant
 from riptide.store.keys import Keys, partition_of
-from riptide.store.operation import Arg, Flow, Operation, ask, ask_all
+from riptide.store.operation import Arg, Batch, Flow, Operation
 from riptide.store.script import Script
 from riptide.streams.lanes import Lane, Lanes
 from riptide.streams.message import Ref
 
 _PUBLISH = Script.load("riptide.streams", "publish.lua")
+_PUBLISH_BATCH = Script.load("riptide.streams", "publish_batch.lua")
 _PER_CALL = 500  # commands in one script call: longer ones would hold up everybody else
 
 
@@ -40,7 +42,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the server said of one attempt."""
+    """What the server said of one operation: where its commands are, and whether it had been seen before."""
 
     refs: list[Ref]
     repeated: bool
@@ -48,7 +50,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to publish, complete, so that repeating it changes nothing. `places` are positions in the caller's order."""
+    """One attempt to publish, complete, so that repeating it changes nothing; `places` are positions in the caller's order."""
 
     operations: list[Operation[Published]]
     places: list[list[int]]
@@ -79,30 +81,30 @@ class Publisher:
         self._only_tenant = only_tenant
         self._lanes = Lanes(clock, settings.lane_ttl_seconds)
 
-    def publish(self, outgoing: Outgoing, key: str | None = None) -> Flow[Published]:
+    def publish(self, outgoing: Outgoing, key: str | None = None) -> Flow[Ref]:
         """Publish one command; with an idempotency `key`, once within `streams.idempotency_window_seconds`.
 
         Raises InvalidInput, UnknownCommand, PublishRefused, or PublishUnknown when the answer was lost.
         """
-        fields = self._fields(outgoing)
-        partition = partition_of(outgoing.tenant)
-        lane = self._lanes.borrow() if key is None else Lane(_key_lane(outgoing, key), 1, 0)
-        lifetime = (
-            self._settings.lane_ttl_seconds if key is None else self._settings.idempotency_window_seconds
-        )
-        operation = self._call(partition, lane, lifetime, [(outgoing.command.type, fields)])
-        attempt = Attempt([operation], [[0]])
-        answer = (yield from self._send(attempt))[0]
+        tenant = self._tenant_of(outgoing)
+        fields = self._fields(outgoing, tenant)
+        if key is None:
+            lane, lifetime = self._lanes.borrow(), self._settings.lane_ttl_seconds
+        else:
+            lane, lifetime = Lane(_key_lane(outgoing, key), 1, 0), self._settings.idempotency_window_seconds
+        operation = self._one(outgoing.command.type, partition_of(tenant), lane, lifetime, fields)
+        answer = (yield from self._send(Attempt([operation], [[0]])))[0]
         if key is None:
             self._lanes.give_back(lane)
-        return answer
+        return answer.refs[0]
 
     def publish_many(self, batch: Iterable[Outgoing]) -> Flow[list[Ref]]:
         """Publish commands in one round trip per server; references in the same order. Raises as `publish` does."""
         partitions: dict[str, list[tuple[int, str, list[Arg]]]] = {}
         for place, outgoing in enumerate(batch):
-            item = (place, outgoing.command.type, self._fields(outgoing))
-            partitions.setdefault(partition_of(outgoing.tenant), []).append(item)
+            tenant = self._tenant_of(outgoing)
+            item = (place, outgoing.command.type, self._fields(outgoing, tenant))
+            partitions.setdefault(partition_of(tenant), []).append(item)
         attempt, lanes = Attempt([], []), []
         for partition, items in partitions.items():
             for start in range(0, len(items), _PER_CALL):
@@ -110,9 +112,7 @@ class Publisher:
                 lane = self._lanes.borrow()
                 lanes.append(lane)
                 commands = [(kind, fields) for _, kind, fields in chunk]
-                attempt.operations.append(
-                    self._call(partition, lane, self._settings.lane_ttl_seconds, commands)
-                )
+                attempt.operations.append(self._batch(partition, lane, commands))
                 attempt.places.append([place for place, _, _ in chunk])
         answers = yield from self._send(attempt)
         for lane in lanes:
@@ -127,60 +127,68 @@ class Publisher:
     def _send(self, attempt: Attempt) -> Flow[list[Published]]:
         try:
             if len(attempt.operations) == 1:
-                return [(yield from ask(attempt.operations[0]))]
-            return (yield from ask_all(attempt.operations))
+                answers = [(yield attempt.operations[0])]
+            else:
+                answers = yield Batch(attempt.operations)
         except ServerUnavailable as error:
-            text = f"{error}. It is not known whether the commands were published; publish_again(error) repeats them safely"
+            text = f"{error}. Whether the commands were published is not known; publish_again(error) repeats them safely"
             raise PublishUnknown(text, attempt) from error
         except ServerRefused as error:
             raise PublishRefused(str(error)) from error
+        return answers
 
-    def _fields(self, outgoing: Outgoing) -> list[Arg]:
+    def _tenant_of(self, outgoing: Outgoing) -> str | None:
+        if outgoing.tenant is not None:
+            return checked_tenant(outgoing.tenant)
+        if not outgoing.command.tenant_required:
+            return None
+        if self._only_tenant is None:
+            raise InvalidInput(f"{outgoing.command.type} is about one tenant: say which")
+        return self._only_tenant
+
+    def _fields(self, outgoing: Outgoing, tenant: str | None) -> list[Arg]:
         command = outgoing.command
         if self._models.get(command.type) is not type(command):
             known = ", ".join(sorted(self._models))
             raise UnknownCommand(f"no command of type {command.type!r} is registered here; known are {known}")
         body = command.body()
         if len(body) > self._settings.max_body_bytes:
+            limit = self._settings.max_body_bytes
             raise InvalidInput(
-                f"the body of {command.type} has {len(body)} bytes; streams.max_body_bytes is {self._settings.max_body_bytes}"
+                f"the body of {command.type} has {len(body)} bytes; streams.max_body_bytes is {limit}"
             )
-        fields: list[Arg] = [
-            "id",
-            str(uuid_utils.uuid7()),
-            "v",
-            command.version,
-            "at",
-            self._clock.now_ms(),
-            "body",
-            body,
-        ]
-        tenant = self._tenant_of(outgoing)
+        now = self._clock.now_ms()
+        fields: list[Arg] = ["id", str(uuid7()), "v", command.version, "at", now, "body", body]
         if tenant is not None:
-            fields += ["tenant", check_tenant(tenant)]
+            fields += ("tenant", tenant)
         if outgoing.trace is not None:
-            fields += ["trace", outgoing.trace]
+            fields += ("trace", outgoing.trace)
         return fields
 
-    def _tenant_of(self, outgoing: Outgoing) -> str | None:
-        if outgoing.tenant is not None or not outgoing.command.tenant_required:
-            return outgoing.tenant
-        if self._only_tenant is None:
-            raise InvalidInput(f"{outgoing.command.type} is about one tenant: say which")
-        return self._only_tenant
+    def _one(
+        self, kind: str, partition: str, lane: Lane, lifetime: int, fields: list[Arg]
+    ) -> Operation[Published]:
+        def parse(reply: Any) -> Published:
+            repeated = isinstance(reply, list)
+            entry_id = reply[0] if repeated else reply
+            return Published([Ref(kind, partition, entry_id.decode())], repeated)
 
-    def _call(
-        self, partition: str, lane: Lane, lifetime: float, commands: list[tuple[str, list[Arg]]]
+        keys = (self._keys.lane(partition, lane.id), self._keys.commands(kind, partition))
+        return _PUBLISH.call(keys, (lane.number, lifetime, *fields), parse)
+
+    def _batch(
+        self, partition: str, lane: Lane, commands: list[tuple[str, list[Arg]]]
     ) -> Operation[Published]:
         keys = [self._keys.lane(partition, lane.id)]
         index: dict[str, int] = {}
-        args: list[Arg] = [lane.number, int(lifetime)]
+        args: list[Arg] = [lane.number, self._settings.lane_ttl_seconds]
         kinds = []
         for kind, fields in commands:
             if kind not in index:
                 keys.append(self._keys.commands(kind, partition))
                 index[kind] = len(keys)
-            args += [index[kind], len(fields), *fields]
+            args += (index[kind], len(fields))
+            args += fields
             kinds.append(kind)
 
         def parse(reply: Any) -> Published:
@@ -189,7 +197,12 @@ class Publisher:
             ]
             return Published(refs, reply[0] == 1)
 
-        return _PUBLISH.call(keys, args, parse)
+        return _PUBLISH_BATCH.call(keys, args, parse)
+
+
+@lru_cache(maxsize=4096)
+def checked_tenant(name: str) -> str:
+    return check_tenant(name)
 
 
 def _key_lane(outgoing: Outgoing, key: str) -> str:

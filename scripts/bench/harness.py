@@ -18,7 +18,7 @@ from rich.table import Table
 from riptide.config import RedisUrl, Settings
 from riptide.store.embedded import EmbeddedServer
 
-console = Console()
+console = Console(width=None if Console().is_terminal else 150)
 SERVER_CPU, CLIENT_CPU = 0, 1
 
 

@@ -1,28 +1,17 @@
 #!lua
--- Publishes commands of one partition once, however often the call is repeated.
--- KEYS: 1 the lane; 2.. the streams, all in one slot
--- ARGV: 1 this attempt's number in the lane; 2 seconds the lane is remembered;
---       then for each command: index of its stream in KEYS, how many arguments follow, field, value, ...
--- Returns: {1 if this number was seen before, else 0; entry id of each command in order}
-local number = tonumber(ARGV[1])
+-- Publishes one command once, however often the call is repeated.
+-- KEYS: 1 the lane; 2 the stream
+-- ARGV: 1 this attempt's number in the lane; 2 seconds the lane is remembered; then the entry's field, value, ...
+-- Returns: the entry id; in a table of its own if this number was seen before
 local last = redis.call('GET', KEYS[1])
 if last then
-  local seen, ids = string.match(last, '^(%d+) (.*)$')
-  seen = tonumber(seen)
-  if seen == number then
-    local reply = {1}
-    for id in string.gmatch(ids, '%S+') do reply[#reply + 1] = id end
-    return reply
-  elseif seen > number then
+  local space = string.find(last, ' ', 1, true)
+  local seen = string.sub(last, 1, space - 1)
+  if seen == ARGV[1] then return {string.sub(last, space + 1)} end
+  if tonumber(seen) > tonumber(ARGV[1]) then
     return redis.error_reply('LANE number ' .. ARGV[1] .. ' comes after ' .. seen)
   end
 end
-local reply = {0}
-local at = 3
-while at <= #ARGV do
-  local count = tonumber(ARGV[at + 1])
-  reply[#reply + 1] = redis.call('XADD', KEYS[tonumber(ARGV[at])], '*', unpack(ARGV, at + 2, at + 1 + count))
-  at = at + 2 + count
-end
-redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. table.concat(reply, ' ', 2), 'EX', ARGV[2])
-return reply
+local id = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 3))
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. id, 'EX', ARGV[2])
+return id
