@@ -56,7 +56,7 @@ def calm_collector() -> None:
 
 async def _run(settings: Settings, types: list[CommandType]) -> None:
     rt = await aconnect(config=settings)
-    beat_store = await asyncio.to_thread(open_store, settings)
+    beat_store = await asyncio.to_thread(open_store, for_heartbeats(settings))
     try:
         async with make_context(rt) as context:
             worker = Worker(settings, types, rt.store, beat_store, context, SystemClock())
@@ -64,6 +64,20 @@ async def _run(settings: Settings, types: list[CommandType]) -> None:
             await worker.run()
     finally:
         beat_store.close()
+
+
+def for_heartbeats(settings: Settings) -> Settings:
+    """A heartbeat that hangs on a dead connection must not keep the next one waiting: that would cost the lease."""
+    interval = settings.distributed.heartbeat_interval_ms
+    timeout = min(settings.redis.command_timeout_ms, interval)
+    redis = settings.redis.model_copy(
+        update={
+            "command_timeout_ms": timeout,
+            "connection_timeout_ms": min(settings.redis.connection_timeout_ms, interval),
+            "retry_attempts": min(settings.redis.retry_attempts, 1),
+        }
+    )
+    return settings.model_copy(update={"redis": redis})
 
 
 def _stop_on_signals(worker: Worker) -> None:

@@ -1,6 +1,7 @@
 """The asynchronous store: the same operations and flows, awaited."""
 
 import asyncio
+import contextlib
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +19,7 @@ from riptide.store.sync import translate
 from riptide.store.wire import Args, pack
 
 T = TypeVar("T")
+_TRIES_WHEN_CLOSED = 3
 
 
 class AsyncTransport(Protocol):
@@ -78,17 +80,31 @@ async def _reply_or_error(connection: Any) -> Any:
 
 
 class AsyncClusterTransport:
-    def __init__(self, client: "redis.asyncio.RedisCluster") -> None:
+    """`size` calls at a time at most: with hundreds of them redis-py's cluster client opens as many connections."""
+
+    def __init__(self, client: "redis.asyncio.RedisCluster", size: int) -> None:
         self.client = client
+        self._places = asyncio.Semaphore(size)
 
     async def send(self, args: Args) -> Any:
-        return await self.client.execute_command(*args)
+        return await self._call(lambda: self.client.execute_command(*args))
 
     async def send_all(self, commands: Sequence[Args]) -> list[Any]:
+        return await self._call(lambda: self._pipeline(commands))
+
+    async def _pipeline(self, commands: Sequence[Args]) -> list[Any]:
         async with self.client.pipeline() as pipe:
             for args in commands:
                 pipe.execute_command(*args)
             return list(await pipe.execute(raise_on_error=False))
+
+    async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
+        async with self._places:
+            for _ in range(_TRIES_WHEN_CLOSED):
+                # When one connection fails, redis-py closes those that others are using: an AttributeError there.
+                with contextlib.suppress(AttributeError):
+                    return await call()
+            raise redis.ConnectionError("connections to the cluster were closed while they were in use")
 
     async def close(self) -> None:
         await self.client.aclose()
@@ -179,7 +195,10 @@ def open_async_store(settings: Settings) -> AsyncStore:
     target = connect.parse_url(settings.redis)
     limits = settings.redis.max_pipeline_size, SlowLog(settings.performance)
     if target.shape == "cluster":
-        return AsyncStore(AsyncClusterTransport(connect.async_cluster(settings.redis, target)), *limits)
+        return AsyncStore(
+            AsyncClusterTransport(connect.async_cluster(settings.redis, target), settings.redis.pool_size),
+            *limits,
+        )
     return AsyncStore(
         AsyncPoolTransport(connect.async_pool(settings.redis, target), connect.again(settings.redis)), *limits
     )

@@ -51,16 +51,19 @@ class BlockingConnection:
             try:
                 if self._helper is None:
                     self._helper = await self._connect()
-                await self._helper.send_command("CLIENT", "UNBLOCK", self._id)
-                return bool(await self._helper.read_response() == 1)
+                helper = self._helper  # close() may come in between
+                await helper.send_command("CLIENT", "UNBLOCK", self._id)
+                return bool(await helper.read_response() == 1)
             except (redis.RedisError, OSError):
-                helper, self._helper = self._helper, None
-                await _disconnect(helper)
+                await self.close_helper()
                 return False
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         await _disconnect(connection)
+        await self.close_helper()
+
+    async def close_helper(self) -> None:
         helper, self._helper = self._helper, None
         await _disconnect(helper)
 

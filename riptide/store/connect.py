@@ -134,7 +134,7 @@ def sync_cluster(settings: RedisSettings, target: Target) -> redis.RedisCluster:
     nodes = [redis.cluster.ClusterNode(host, port) for host, port in target.nodes]
     options = _common(settings) | dict(target.options)
     options["retry"] = Retry(_backoff(settings), settings.retry_attempts)
-    return redis.RedisCluster(startup_nodes=nodes, max_connections=settings.pool_size, **options)
+    return redis.RedisCluster(startup_nodes=nodes, max_connections=2**31, **options)
 
 
 def async_cluster(settings: RedisSettings, target: Target) -> redis.asyncio.RedisCluster:

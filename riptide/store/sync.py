@@ -1,7 +1,10 @@
 """The synchronous store: sends operations, drives flows."""
 
+import contextlib
+import os
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 import redis
@@ -11,7 +14,7 @@ from riptide.config import Settings
 from riptide.errors import RiptideError, ServerRefused, ServerUnavailable
 from riptide.store import connect
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
-from riptide.store.pool import Again, Connections
+from riptide.store.pool import BUSY, Again, Connections
 from riptide.store.slowlog import SlowLog
 from riptide.store.wire import Args, pack
 
@@ -80,14 +83,35 @@ def _reply_or_error(connection: Any) -> Any:
 
 
 class ClusterTransport:
-    def __init__(self, client: "redis.RedisCluster") -> None:
+    """`size` calls at a time at most; who finds no place waits `patience_seconds`, then hears it."""
+
+    def __init__(self, client: "redis.RedisCluster", size: int, patience_seconds: float) -> None:
         self._client = client
+        self._size = size
+        self._patience = patience_seconds
+        self._fill()
+
+    def _fill(self) -> None:
+        self._places, self._process = threading.BoundedSemaphore(self._size), os.getpid()
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._process != os.getpid():  # forked while other threads held places
+            self._fill()
+        places = self._places
+        if not places.acquire(timeout=self._patience):
+            raise redis.ConnectionError(BUSY.format(self._size, self._patience))
+        try:
+            yield
+        finally:
+            places.release()
 
     def send(self, args: Args) -> Any:
-        return self._client.execute_command(*args)
+        with self._place():
+            return self._client.execute_command(*args)
 
     def send_all(self, commands: Sequence[Args]) -> list[Any]:
-        with self._client.pipeline() as pipe:
+        with self._place(), self._client.pipeline() as pipe:
             for args in commands:
                 pipe.execute_command(*args)
             return list(pipe.execute(raise_on_error=False))
@@ -188,11 +212,11 @@ def open_store(settings: Settings) -> Store:
     limits = settings.redis.max_pipeline_size, SlowLog(settings.performance)
     if target.shape == "cluster":
         try:
-            return Store(
-                ClusterTransport(connect.sync_cluster(settings.redis, target)), *limits
-            )  # connects at once
+            client = connect.sync_cluster(settings.redis, target)  # connects at once
         except redis.RedisError as error:
             raise translate(error) from error
+        patience = settings.redis.command_timeout_ms / 1000
+        return Store(ClusterTransport(client, settings.redis.pool_size, patience), *limits)
     return Store(
         PoolTransport(connect.sync_pool(settings.redis, target), connect.again(settings.redis)), *limits
     )

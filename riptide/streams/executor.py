@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -13,7 +13,16 @@ from commands import MalformedBody, UnknownVersion
 from riptide.config import Settings
 from riptide.errors import RiptideError
 from riptide.names import DEFAULT_TENANT
-from riptide.streams.job import Buried, HandedBack, Job, Outcome, describe, outcome_of, parse_job
+from riptide.streams.job import (
+    Buried,
+    HandedBack,
+    Job,
+    Outcome,
+    describe,
+    format_trace,
+    outcome_of,
+    parse_job,
+)
 from riptide.streams.message import Entry, Malformed, read
 from riptide.streams.registry import CommandType
 from riptide.streams.settling import Settler
@@ -32,16 +41,17 @@ class Executor:
         settler: Settler,
         slots: Slots,
         context: Any,
+        suspect_ended: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._only_tenant = None if settings.tenant.enabled else DEFAULT_TENANT
         self._settler = settler
         self._slots = slots
         self._context = context
-        self._calls: set[asyncio.Task[None]] = set()
-        #: Until when a running handler may hold the event loop (time.monotonic()); read by the heartbeat's thread.
-        self.held_until = 0.0
-        self._handed_back: set[asyncio.Task[None]] = set()
+        self._suspect_ended = suspect_ended
+        self._calls: dict[asyncio.Task[None], Sequence[Entry]] = {}
+        self._handed_back: dict[asyncio.Task[None], Sequence[Entry]] = {}
+        self._deadlines: dict[asyncio.Task[None], float] = {}
         self._rng = random.Random()
         self._closing = False
         self.suspects = 0
@@ -68,13 +78,15 @@ class Executor:
         suspect = chunk[0].starts >= SUSPECT_AFTER
         self.suspects += suspect
         task = asyncio.get_running_loop().create_task(self._call(kind, chunk, timeout))
-        self._calls.add(task)
-        self.held_until = max(self.held_until, time.monotonic() + timeout + _CANCEL_GRACE_SECONDS)
+        self._calls[task] = chunk
+        self._deadlines[task] = time.monotonic() + timeout + _CANCEL_GRACE_SECONDS
 
         def finished(task: asyncio.Task[None]) -> None:
-            self._calls.discard(task)
-            self.suspects -= suspect
+            del self._calls[task], self._deadlines[task]
             self._slots.give_back(pool)
+            if suspect:
+                self.suspects -= 1
+                self._suspect_ended()
             if not task.cancelled() and (error := task.exception()):
                 structlog.get_logger("riptide.worker").error("internal error", exc_info=error)
 
@@ -87,6 +99,21 @@ class Executor:
     @property
     def running(self) -> int:
         return len(self._calls)
+
+    @property
+    def held_until(self) -> float:
+        """Until when a running handler may hold the event loop (time.monotonic()); the heartbeat's thread asks."""
+        return max(list(self._deadlines.values()), default=0.0)
+
+    def known(self, kind: str, partition: str) -> list[str]:
+        """Ids of the entries of one stream that are being run, settled or handed back."""
+        chunks = (*self._calls.values(), *self._handed_back.values(), self._settler.stuck)
+        return [
+            entry.id
+            for chunk in chunks
+            for entry in chunk
+            if entry.kind == kind and entry.partition == partition
+        ]
 
     async def _call(self, kind: CommandType, chunk: Sequence[Entry], timeout: float) -> None:
         jobs, outcomes = self._read(kind, chunk)
@@ -109,6 +136,9 @@ class Executor:
                 reason = "unknown-version" if isinstance(error, UnknownVersion) else "malformed"
                 outcomes.append((entry, Buried(reason, str(error))))
                 continue
+            except Exception as error:  # noqa: BLE001 - a model's own validator or upcaster may raise anything
+                outcomes.append((entry, Buried("malformed", describe(error), format_trace(error))))
+                continue
             if message.attempts < limit:
                 jobs.append(job)
             else:
@@ -120,7 +150,7 @@ class Executor:
         self, kind: CommandType, jobs: list[Job], timeout: float
     ) -> list[tuple[Entry, Outcome]]:
         error: Exception | None = None
-        handler = asyncio.ensure_future(kind.handler.handle(jobs, self._context))
+        handler = asyncio.get_running_loop().create_task(self._run(kind, jobs))
         try:
             done, _ = await asyncio.wait([handler], timeout=timeout)
             if done:
@@ -138,12 +168,18 @@ class Executor:
         policy = self._settings.workers
         return [(job.entry, outcome_of(job, error, policy, self._rng)) for job in jobs]
 
+    async def _run(self, kind: CommandType, jobs: list[Job]) -> None:
+        try:
+            await kind.handler.handle(jobs, self._context)
+        except SystemExit as error:  # it would end the event loop, and with it everybody's calls
+            raise RiptideError(f"the handler called sys.exit({error.code!r})") from error
+
     def _hand_back(self, entries: Sequence[Entry]) -> None:
         """Give entries that have not been started back to the stream, for whoever has room."""
         outcomes = [(entry, HandedBack(started=False)) for entry in entries]
         task = asyncio.get_running_loop().create_task(self._settler.settle(outcomes))
-        self._handed_back.add(task)
-        task.add_done_callback(self._handed_back.discard)
+        self._handed_back[task] = entries
+        task.add_done_callback(self._handed_back.pop)
 
     def close(self) -> None:
         """Start nothing more: what still arrives is handed back."""
@@ -156,6 +192,7 @@ class Executor:
         await self.cancel()
         if self._handed_back:
             await asyncio.wait(list(self._handed_back), timeout=_CANCEL_GRACE_SECONDS)
+        self._settler.stop()
 
     async def cancel(self) -> None:
         """End what runs, at once."""
@@ -166,7 +203,7 @@ class Executor:
             await asyncio.wait(calls, timeout=2 * _CANCEL_GRACE_SECONDS)
 
 
-def _error_of(handler: asyncio.Future[None]) -> Exception | None:
+def _error_of(handler: asyncio.Task[None]) -> Exception | None:
     if handler.cancelled():
         return RiptideError("the handler cancelled itself")
     error = handler.exception()

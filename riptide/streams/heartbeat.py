@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import structlog
 
-from riptide.errors import RiptideError
 from riptide.store.operation import Operation
 from riptide.store.sync import Store
 from riptide.streams.members import Beat
@@ -57,7 +56,7 @@ class Heartbeat(threading.Thread):
         sent = time.monotonic()
         try:
             beat = self._store.run(self._beat())
-        except RiptideError as error:
+        except Exception as error:  # noqa: BLE001 - without this thread the worker would be dead to all others
             structlog.get_logger("riptide.heartbeat").warning("heartbeat failed", error=str(error))
             return self._interval
         if not self._stopped.is_set():

@@ -4,12 +4,15 @@ A blocking read waits for all streams at once, but COUNT is per stream, so it co
 therefore asks for one entry only; streams that showed signs of life are then polled, the free slots divided among them.
 """
 
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from riptide.streams.registry import CommandType
 from riptide.streams.slots import Slots
+
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,22 @@ class Wait:
 
 
 class Intake:
-    def __init__(self, types: Sequence[CommandType], streams: Sequence[Stream], slots: Slots) -> None:
+    def __init__(
+        self,
+        types: Sequence[CommandType],
+        streams: Sequence[Stream],
+        slots: Slots,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._batch = {kind.name: kind.handler.batch_size for kind in types}
         self._streams = streams
         self._slots = slots
         self._maybe: dict[str, deque[Stream]] = {kind.name: deque() for kind in types}
         self._turn = deque(self._maybe)
+        self._monotonic = monotonic
+        self._looked_at: float | None = (
+            None  # when all streams were last looked at; None: just now, by a wait
+        )
         self.expect_all()
 
     def expect_all(self) -> None:
@@ -53,6 +66,7 @@ class Intake:
 
     def plan(self) -> list[Poll] | Wait | None:
         """What to read next; None if there is no room for anything."""
+        self._look_around()
         polls = []
         for kind in list(self._turn):
             if self._maybe[kind] and (poll := self._poll(kind)):
@@ -61,7 +75,19 @@ class Intake:
             self._turn.rotate(-1)
             return polls
         open_streams = [s for s in self._streams if self._slots.free(self._slots.pool_of(s.kind)) > 0]
-        return Wait(open_streams) if open_streams else None
+        if not open_streams:
+            return None
+        self._looked_at = None
+        return Wait(open_streams)
+
+    def _look_around(self) -> None:
+        """While one stream never runs dry no wait notices the others: look at them now and then."""
+        now = self._monotonic()
+        if self._looked_at is None:
+            self._looked_at = now
+        elif now - self._looked_at >= _LOOK_SECONDS:
+            self._looked_at = now
+            self.woken(self._streams)
 
     def _poll(self, kind: str) -> Poll | None:
         pool, maybe, batch = self._slots.pool_of(kind), self._maybe[kind], self._batch[kind]

@@ -13,6 +13,7 @@ from riptide.streams.message import Entry, Malformed, Message, Ref
 
 _SHOWN_ERROR = 2_000
 _SHOWN_TRACEBACK = 20_000
+_LONGEST_DELAY = 366 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,10 @@ def outcome_of(job: Job, error: Exception | None, policy: WorkersSettings, rng: 
         return Buried(
             "failed", f"{text} (attempt {job.attempt} of {policy.max_attempts})", format_trace(error)
         )
-    if isinstance(error, Retry) and error.delay is not None:
-        return Again(error.delay, text)
+    delay = error.delay if isinstance(error, Retry) else None
+    # A delay that makes no sense is the handler's slip; what it asked for, another try, is still clear.
+    if isinstance(delay, int | float) and 0 <= delay <= _LONGEST_DELAY:
+        return Again(delay, text)
     return Again(backoff(job.attempt, policy, rng), text)
 
 
@@ -114,17 +117,26 @@ def backoff(attempt: int, policy: WorkersSettings, rng: random.Random) -> float:
 
 
 def describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:_SHOWN_ERROR]
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - an error that cannot even be printed is still to be reported
+        text = "(its text cannot be made)"
+    return _printable(f"{type(error).__name__}: {text[:_SHOWN_ERROR]}")[:_SHOWN_ERROR]
 
 
 def format_trace(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))[-_SHOWN_TRACEBACK:]
+    return _printable("".join(traceback.format_exception(error))[-_SHOWN_TRACEBACK:])
+
+
+def _printable(text: str) -> str:
+    """A lone surrogate, as file names hold, could not be sent."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _returned(value: Any) -> Outcome:
     try:
-        return Done(json.dumps(value))
-    except (TypeError, ValueError) as error:
+        return Done(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
         return Buried("failed", f"the handler returned what is not JSON: {error}")
 
 

@@ -18,12 +18,22 @@ _FORGET = Script.load("riptide.streams", "forget_member.lua")
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """A member that counts as dead. `kinds` are the types it served; None if that is not known."""
+
+    name: str
+    kinds: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """What the server answers to a heartbeat."""
 
+    member: str  # who has beaten
     steady: bool  # False: first beat, or the last one is more than a lease ago
     overdue_in: float  # seconds until the next member would count as dead
-    dead: tuple[str, ...]
+    members: int  # how many there are, the dead included
+    dead: tuple[Absent, ...]
 
 
 def new_member(node_id: str | None) -> str:
@@ -39,6 +49,13 @@ def introduce(role: str, commands: Sequence[str], started_ms: int) -> str:
     return json.dumps(facts | {"commands": list(commands), "started_ms": started_ms})
 
 
+def _kinds(about: bytes) -> frozenset[str] | None:
+    try:
+        return frozenset(json.loads(about)["commands"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 class Members:
     """Builds the operations on the list of members."""
 
@@ -48,7 +65,9 @@ class Members:
 
     def beat(self, member: str, lease_ms: int, about: str) -> Operation[Beat]:
         def parse(reply: Any) -> Beat:
-            return Beat(reply[0] == 1, reply[1] / 1000, tuple(name.decode() for name in reply[2:]))
+            steady, overdue, members, *rest = reply
+            dead = (Absent(n.decode(), _kinds(a)) for n, a in zip(rest[::2], rest[1::2], strict=True))
+            return Beat(member, steady == 1, overdue / 1000, members, tuple(dead))
 
         return _BEAT.call(self._keys, [member, lease_ms, about], parse)
 

@@ -1,5 +1,6 @@
 """The wire format: what an entry of a command stream holds, and how it is read back (DESIGN §3)."""
 
+import re
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,7 +9,13 @@ from riptide.errors import InvalidInput
 from riptide.names import check_tenant
 
 _LENGTH = struct.Struct(">I")
-_LONGEST_TEXT = 512
+_WRAPPER = (b"id", b"at", b"src", b"attempts", b"orig")
+# Keys are built of it: nothing may stand in it that means something there.
+_REF = re.compile(r"[a-z][a-z0-9_]{0,62}\.[0-9]{1,5}\.[0-9]{1,20}-[0-9]{1,20}")
+_ENTRY_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
+#: Bytes of an id or a trace at most.
+LONGEST_TEXT = 512
+LONGEST_TEXT = 512
 _DIGITS = 15  # of a number that stays exact in every language
 
 
@@ -30,17 +37,11 @@ class Ref:
     @classmethod
     def parse(cls, text: str) -> "Ref":
         """Raise InvalidInput if `text` is no reference."""
-        parts = text.split(".")
-        milliseconds, _, sequence = parts[-1].partition("-")
-        if len(parts) != 3 or not all(parts) or not (_is_number(milliseconds) and _is_number(sequence)):
+        if not _REF.fullmatch(text):
             raise InvalidInput(
                 f"{text[:80]!r} is not a reference: it is written <type>.<partition>.<entry id>, as in warm.10.1763700000000-0"
             )
-        return cls(*parts)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 20
+        return cls(*text.split("."))
 
 
 @dataclass(slots=True)
@@ -88,74 +89,97 @@ def unpack_fields(packed: bytes) -> list[bytes]:
     return fields
 
 
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """What a retried, handed-back or revived entry carries: the producer's fields, and its story so far."""
+
+    id: bytes
+    at: bytes
+    first: str
+    attempts: int
+    packed: bytes
+
+
+def _wrapped(fields: list[bytes]) -> Wrapped | None:
+    """None for a producer's own entry, even one that looks like a wrapped one: its fields are its own."""
+    if len(fields) != 2 * len(_WRAPPER) or tuple(fields[::2]) != _WRAPPER:
+        return None
+    command_id, at, first, attempts, packed = fields[1::2]
+    if not (_ENTRY_ID.fullmatch(first) and attempts.isdigit() and len(attempts) <= 9):
+        return None
+    try:
+        original = unpack_fields(packed)
+    except Malformed:
+        return None
+    if not original or len(original) % 2:
+        return None
+    return Wrapped(command_id, at, first.decode(), int(attempts), packed)
+
+
 def original_fields(entry: Entry) -> bytes:
     """The fields as the producer sent them, packed; a retried entry carries them already."""
-    orig = _find(entry.fields, b"orig")
-    return pack_fields(entry.fields) if orig is None else orig
+    wrapped = _wrapped(entry.fields)
+    return pack_fields(entry.fields) if wrapped is None else wrapped.packed
 
 
 def carried(entry: Entry) -> tuple[str, int]:
     """First entry id and number of earlier starts, readable even where the rest is not."""
-    fields = entry.fields
-    if _find(fields, b"orig") is None:
+    wrapped = _wrapped(entry.fields)
+    if wrapped is None:
         return entry.id, entry.starts
-    first, attempts = _find(fields, b"src"), _find(fields, b"attempts")
-    count = int(attempts) if attempts and attempts.isdigit() and len(attempts) <= 9 else 0
-    return (first.decode("ascii", "replace") if first else entry.id), count + entry.starts
+    return wrapped.first, wrapped.attempts + entry.starts
 
 
 def identity_of(entry: Entry) -> tuple[str, str]:
-    """Command id and time of issue, for a retry or a dead letter; the entry's own where they cannot be read."""
-    given = _values(entry.fields)
-    command_id = (given.get(b"id") or b"")[:_LONGEST_TEXT].decode("utf-8", "replace") or entry.id
-    at = given.get(b"at") or b""
-    return command_id, at.decode() if at.isdigit() and len(at) <= _DIGITS else entry.id.partition("-")[0]
+    """Command id and time of issue, for a retry or a dead letter; the entry's own if they cannot be read."""
+    wrapped = _wrapped(entry.fields)
+    given = _by_name(entry.fields)
+    command_id, at = (wrapped.id, wrapped.at) if wrapped else (given.get(b"id", b""), given.get(b"at", b""))
+    text = command_id[:LONGEST_TEXT].decode("utf-8", "replace") or _own_id(entry)
+    return text, at.decode() if at.isdigit() and len(at) <= 15 else entry.id.partition("-")[0]
 
 
 def read(entry: Entry, max_body_bytes: int) -> Message:
     """Read an entry's fields; raise Malformed, saying which field is wrong and why."""
-    given = _values(entry.fields)
     first, attempts = entry.id, entry.starts
-    if b"orig" in given:
-        first, attempts = carried(entry)
-        given = _values(unpack_fields(given[b"orig"])) | {
-            name: given[name] for name in (b"id", b"at") if name in given
-        }
+    wrapped = _wrapped(entry.fields)
+    if wrapped is None:
+        given = _by_name(entry.fields)
+    else:
+        first, attempts = wrapped.first, attempts + wrapped.attempts
+        given = _by_name(unpack_fields(wrapped.packed)) | {b"id": wrapped.id, b"at": wrapped.at}
     body = given.get(b"body")
     if body is None:
         raise Malformed("field 'body' is missing")
     if len(body) > max_body_bytes:
         raise Malformed(f"field 'body' has {len(body)} bytes; streams.max_body_bytes is {max_body_bytes}")
-    version, at, tenant, trace = given.get(b"v"), given.get(b"at"), given.get(b"tenant"), given.get(b"trace")
+    tenant, trace, command_id = given.get(b"tenant"), given.get(b"trace"), given.get(b"id")
+    version, at = given.get(b"v"), given.get(b"at")
     return Message(
-        _text("id", given.get(b"id") or entry.id.encode()),
-        1 if version is None else _integer("v", version),
-        None if tenant is None else _tenant(tenant),
-        int(entry.id.partition("-")[0]) if at is None else _integer("at", at),
-        body,
-        None if trace is None else _text("trace", trace),
-        first,
-        attempts,
+        id=_text("id", command_id) if command_id else _own_id(entry),
+        version=1 if version is None else _integer("v", version),
+        tenant=None if tenant is None else _tenant(tenant),
+        at_ms=int(entry.id.partition("-")[0]) if at is None else _integer("at", at),
+        body=body,
+        trace=None if trace is None else _text("trace", trace),
+        first=first,
+        attempts=attempts,
     )
 
 
-def _values(fields: list[bytes]) -> dict[bytes, bytes]:
-    each = iter(fields)
-    return dict(zip(each, each, strict=True))
+def _own_id(entry: Entry) -> str:
+    """What serves as the id where the producer gave none: entries of two streams may share an entry id."""
+    return str(Ref(entry.kind, entry.partition, entry.id))
 
 
-def _find(fields: list[bytes], name: bytes) -> bytes | None:
-    if name not in fields:  # the usual case, at the speed of C
-        return None
-    for at in range(0, len(fields) - 1, 2):
-        if fields[at] == name:
-            return fields[at + 1]
-    return None
+def _by_name(fields: list[bytes]) -> dict[bytes, bytes]:
+    """Of a name that stands there twice the last one counts."""
+    return dict(zip(fields[::2], fields[1::2], strict=True))
 
 
 def _text(name: str, value: bytes) -> str:
-    if len(value) > _LONGEST_TEXT:
-        raise Malformed(f"field {name!r} has {len(value)} bytes; at most {_LONGEST_TEXT} make sense")
+    if len(value) > LONGEST_TEXT:
+        raise Malformed(f"field {name!r} has {len(value)} bytes; at most {LONGEST_TEXT} make sense")
     try:
         return value.decode()
     except UnicodeDecodeError:

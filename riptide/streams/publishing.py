@@ -24,7 +24,7 @@ from riptide.store.keys import Keys, partition_of
 from riptide.store.operation import Arg, Batch, Flow, Operation
 from riptide.store.script import Script
 from riptide.streams.lanes import Lane, Lanes
-from riptide.streams.message import Ref
+from riptide.streams.message import LONGEST_TEXT, Ref
 
 _PUBLISH = Script.load("riptide.streams", "publish.lua")
 _PUBLISH_BATCH = Script.load("riptide.streams", "publish_batch.lua")
@@ -134,6 +134,11 @@ class Publisher:
             text = f"{error}. Whether the commands were published is not known; publish_again(error) repeats them safely"
             raise PublishUnknown(text, attempt) from error
         except ServerRefused as error:
+            if len(attempt.operations) > 1:  # the others may have been accepted
+                text = (
+                    f"{error}. Part of them may have been published; publish_again(error) repeats them safely"
+                )
+                raise PublishUnknown(text, attempt) from error
             raise PublishRefused(str(error)) from error
         return answers
 
@@ -162,7 +167,7 @@ class Publisher:
         if tenant is not None:
             fields += ("tenant", tenant)
         if outgoing.trace is not None:
-            fields += ("trace", outgoing.trace)
+            fields += ("trace", _checked_trace(outgoing.trace))
         return fields
 
     def _one(
@@ -208,4 +213,14 @@ def checked_tenant(name: str) -> str:
 def _key_lane(outgoing: Outgoing, key: str) -> str:
     """An idempotency key is a lane of its own that only ever carries the number 1."""
     text = f"{outgoing.command.type}\0{outgoing.tenant or ''}\0{key}"
-    return "key-" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    try:
+        return "key-" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    except UnicodeEncodeError:
+        raise InvalidInput("the idempotency key is not valid Unicode text") from None
+
+
+def _checked_trace(trace: str) -> str:
+    # Whoever reads it refuses anything longer; a traceparent has 55 characters.
+    if len(trace) <= LONGEST_TEXT and trace.isascii():
+        return trace
+    raise InvalidInput(f"trace is no W3C traceparent: at most {LONGEST_TEXT} ASCII characters")

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from riptide.errors import ServerUnavailable
+from riptide.errors import RiptideError
 from riptide.store.blocking import BlockingConnection
 from riptide.store.keys import GROUP
 from riptide.streams.intake import Intake, Poll, Stream, Wait
@@ -27,8 +27,12 @@ class Reader:
         deliver: Callable[[list[Entry], str, int, str], None],
         repair: Callable[[], Any],
         allowed: Callable[[], Any],
+        recover: Callable[[], Any],
     ) -> None:
-        """`deliver(entries, type, reserved slots, consumer)` starts them; `repair()` is awaited when groups are gone; `allowed()` before each read."""
+        """`deliver(entries, type, reserved slots, consumer)` starts them; `repair()` is awaited when groups are gone; `allowed()` before each read.
+
+        `recover()` is awaited, while nothing is being read, when a reply may have been lost with its entries.
+        """
         self._connection = connection
         self._intake = intake
         self._block_ms = block_ms
@@ -36,6 +40,8 @@ class Reader:
         self._deliver = deliver
         self._repair = repair
         self._allowed = allowed
+        self._recover = recover
+        self._in_doubt = False
         self._room = asyncio.Event()
         self._waiting_for: Sequence[Stream] = ()
         self._stopping = False
@@ -49,10 +55,14 @@ class Reader:
             while not self._stopping:
                 try:
                     await self._allowed()
+                    if self._in_doubt:
+                        self._in_doubt = False
+                        await self._recover()
                     await self._step()
                     failures = 0
-                except ServerUnavailable as error:
+                except RiptideError as error:
                     failures += 1
+                    self._in_doubt = True
                     structlog.get_logger("riptide.reader").warning(
                         "cannot read", error=str(error), failures=failures
                     )
@@ -70,22 +80,33 @@ class Reader:
             if self._nudge is None or self._nudge.done():
                 self._nudge = asyncio.get_running_loop().create_task(self._end_wait())
 
+    def doubt(self) -> None:
+        """Something may have been handed to this consumer that never reached it: look before the next read."""
+        self._in_doubt = True
+        self._room.set()
+
     async def stop(self) -> None:
         """Read nothing more; what the last read brings is still delivered."""
         self._stopping = True
         self._room.set()
         await self._end_wait()
+        if self._nudge is not None:
+            await asyncio.wait([self._nudge])
+        await self._connection.close_helper()
 
     async def _end_wait(self) -> None:
         while self._waiting_for and not await self._connection.unblock():
             await asyncio.sleep(_NUDGE_SECONDS)  # the read was on its way, and not yet blocked
 
     async def _step(self) -> None:
+        if self._stopping:
+            return
         plan = self._intake.plan()
         match plan:
             case None:
                 self._room.clear()
-                await self._room.wait()
+                if not self._in_doubt:
+                    await self._room.wait()
             case Wait(streams):
                 await self._wait(streams)
             case polls:

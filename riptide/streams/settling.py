@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from riptide.errors import RiptideError, ServerRefused
+from riptide.errors import ServerUnavailable
 from riptide.store.aio import AsyncStore
 from riptide.streams.completion import FENCED, Completion
 from riptide.streams.job import Again, Buried, Outcome
 from riptide.streams.message import Entry
 
 _LONGEST_PAUSE = 1.0
+_LONGEST_REFUSAL_PAUSE = 10.0
+_TRIES_WHEN_REFUSED = 20
 
 Settled = Sequence[tuple[Entry, Outcome]]
 
@@ -32,18 +34,29 @@ class Settler:
         self._completion = completion
         self._fenced = fenced
         self._settled = settled
-        self._waiting: list[tuple[Settled, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Settled, asyncio.Future[None] | None]] = []
         self._flushing: asyncio.Task[None] | None = None
+        #: Entries whose outcome the server refuses; at worst they wait until this worker is taken over.
+        self.stuck: list[Entry] = []
         self._log = structlog.get_logger("riptide.worker")
+        self._tries: dict[str, int] = {}
         self._rng = random.Random()
 
     async def settle(self, outcomes: Settled) -> None:
         """Returns when the outcomes are in place, or this consumer has been fenced off."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._enqueue(outcomes, done)
+        await done
+
+    def _enqueue(self, outcomes: Settled, done: asyncio.Future[None] | None = None) -> None:
         self._waiting.append((outcomes, done))
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
-        await done
+
+    def stop(self) -> None:
+        """Give up what is not in place yet: it stays pending, for whoever takes this worker over."""
+        if self._flushing is not None:
+            self._flushing.cancel()
 
     async def _flush(self) -> None:
         try:
@@ -51,7 +64,7 @@ class Settler:
                 group, self._waiting = self._waiting, []
                 await self._carry_out([pair for outcomes, _ in group for pair in outcomes])
                 for _, done in group:
-                    if not done.done():
+                    if done is not None and not done.done():
                         done.set_result(None)
         finally:
             self._flushing = None
@@ -62,28 +75,42 @@ class Settler:
             try:
                 await self._once(outcomes)
                 return
-            except RiptideError as error:
+            except ServerUnavailable as error:
                 self._log.warning("cannot settle yet", error=str(error), failures=failures)
                 await asyncio.sleep(self._rng.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10))))
 
     async def _once(self, outcomes: Settled) -> None:
         try:
             replies = await self._store.run_all(self._completion.settle(outcomes))
-        except ServerRefused as error:
-            if len(outcomes) > 1:  # one of them is refused: the others must not suffer for it
+        except ServerUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others must not suffer for what is wrong with one
+            if len(outcomes) > 1:
                 for outcome in outcomes:
                     await self._once([outcome])
-                return
-            # It stays pending, and is tried again by whoever takes this worker over.
-            self._log.error(
-                "cannot settle", entry=outcomes[0][0].id, kind=outcomes[0][0].kind, error=str(error)
-            )
+            else:
+                self._refused(outcomes, error)
             return
+        if self.stuck:
+            settled = {entry.id for entry, _ in outcomes}
+            self.stuck = [entry for entry in self.stuck if entry.id not in settled]
         if FENCED in replies:
             self._fenced()
         else:
             self._report(outcomes)
             self._settled(outcomes)
+
+    def _refused(self, outcomes: Settled, error: Exception) -> None:
+        """A server that was demoted, or whose disk is full, refuses for a while only: ask again later."""
+        entry, _ = outcomes[0]
+        if entry not in self.stuck:
+            self.stuck.append(entry)
+            self._tries[entry.id] = 0
+        self._tries[entry.id] += 1
+        self._log.error("cannot settle", entry=entry.id, kind=entry.kind, error=str(error))
+        if self._tries[entry.id] < _TRIES_WHEN_REFUSED:
+            pause = self._rng.uniform(0.5, 1) * min(_LONGEST_REFUSAL_PAUSE, 0.1 * 2 ** self._tries[entry.id])
+            asyncio.get_running_loop().call_later(pause, self._enqueue, outcomes)
 
     def _report(self, outcomes: Settled) -> None:
         for entry, outcome in outcomes:

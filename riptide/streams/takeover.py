@@ -12,9 +12,12 @@ from riptide.streams.message import Entry
 _ENSURE_GROUPS = Script.load("riptide.streams", "ensure_groups.lua")
 _TAKE_OVER = Script.load("riptide.streams", "take_over.lua")
 _LEAVE = Script.load("riptide.streams", "leave.lua")
+_MISSED = Script.load("riptide.streams", "missed.lua")
 _ORPHANS = Script.load("riptide.streams", "orphans.lua")
 _PROMOTE = Script.load("riptide.streams", "promote.lua")
 _PROMOTED_PER_CALL = 100
+#: So many entries at most are listed by one look for those whose delivery was lost.
+MISSED_PER_CALL = 100
 #: An entry that was started so often without an end is run apart from others: it may be what kills workers.
 SUSPECT_AFTER = 3
 
@@ -64,6 +67,18 @@ class PartitionOps:
 
         keys = [self._keys.fence(self.partition, dead), self._keys.commands(kind, self.partition)]
         return _TAKE_OVER.call(keys, [GROUP, dead, taker, room, SUSPECT_AFTER, suspects], parse)
+
+    def missed(self, kind: str, consumer: str, known: Sequence[str]) -> Operation[list[Entry]]:
+        """What `consumer` holds of `kind` besides the entries `known`: their delivery never reached it."""
+
+        def parse(reply: Any) -> list[Entry]:
+            return [
+                Entry(kind, self.partition, entry_id.decode(), fields, starts)
+                for entry_id, fields, starts in reply
+            ]
+
+        keys = [self._keys.commands(kind, self.partition)]
+        return _MISSED.call(keys, [GROUP, consumer, " ".join(known), MISSED_PER_CALL], parse)
 
     def orphans(self) -> Operation[list[str]]:
         """Consumers that hold entries here."""

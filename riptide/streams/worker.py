@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import itertools
+import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -21,16 +23,17 @@ from riptide.streams.executor import Executor
 from riptide.streams.heartbeat import Heartbeat
 from riptide.streams.intake import Intake, Stream
 from riptide.streams.job import Again
-from riptide.streams.members import Beat, Members, introduce, new_member
+from riptide.streams.members import Absent, Beat, Members, introduce, new_member
 from riptide.streams.message import Entry
 from riptide.streams.reader import Reader
 from riptide.streams.registry import CommandType
+from riptide.streams.rescue import Rescue
 from riptide.streams.settling import Settled, Settler
 from riptide.streams.slots import Slots
 from riptide.streams.takeover import PartitionOps
 
 _TICK_SECONDS = 0.25
-_SWEEP_SECONDS = 2.0
+_SWEEP_SECONDS = 5.0
 _SOONEST_PROMOTION = 0.002
 
 
@@ -67,12 +70,19 @@ class Worker:
         self._stop = asyncio.Event()
         self._beaten = asyncio.Event()
         self._readers: list[Reader] = []
+        self._members_seen = 0
+        self._rescue = Rescue(
+            store,
+            self._keys,
+            self._partitions,
+            types,
+            self._slots,
+            lambda: (self.name, self._executor),
+            settings,
+        )
         interval = settings.distributed.heartbeat_interval_ms / 1000
         self._heartbeat = Heartbeat(
             beat_store, self._beat, self._heard_in_thread, lambda: self._executor.held_until, interval
-        )
-        self._heard_at = (
-            0.0  # when the last heartbeat after which this consumer was known to be intact was sent
         )
         self._begin()
 
@@ -80,8 +90,11 @@ class Worker:
         """Become a new consumer incarnation."""
         self.name = new_member(self._settings.distributed.node_id)
         completion = Completion(self._keys, self._settings.streams, self.name)
-        settler = Settler(self._store, completion, self._was_fenced, self._settled)
-        self._executor = Executor(self._settings, settler, self._slots, self._context)
+        settler = Settler(self._store, completion, partial(self._was_fenced, self.name), self._settled)
+        self._executor = Executor(self._settings, settler, self._slots, self._context, self._heartbeat.now)
+        #: When the last heartbeat after which this consumer was known to be intact was sent (time.monotonic()).
+        self._heard_at = -math.inf
+        self._unsure = True
 
     # The life of the process
 
@@ -92,6 +105,7 @@ class Worker:
         self._slots.on_room = self._room
         self._readers = self._make_readers()
         self._heartbeat.start()
+        self._spawn(self._promote_all())
         reading = [self._spawn(reader.run()) for reader in self._readers]
         upkeep = [self._spawn(self._tick()), self._spawn(self._sweep())]
         self._log.info("worker started", worker=self.name, commands=sorted(self._types))
@@ -110,12 +124,14 @@ class Worker:
     async def _shut_down(self, reading: list[asyncio.Task[Any]], upkeep: list[asyncio.Task[Any]]) -> None:
         self._log.info("worker stops", worker=self.name, running=self._executor.running)
         self._executor.close()
-        await asyncio.gather(*(reader.stop() for reader in self._readers))
-        await asyncio.wait(reading, timeout=self._settings.streams.block_ms / 1000 + 1)
+        stopping = [self._spawn(reader.stop()) for reader in self._readers]
+        # A server that does not answer must not keep the process beyond that.
+        await asyncio.wait([*stopping, *reading], timeout=self._settings.streams.block_ms / 1000 + 1)
         await self._executor.drain(self._settings.state.shutdown_timeout_seconds)
-        for task in (*reading, *upkeep, *self._tasks):
+        left = [*reading, *upkeep, *self._tasks]
+        for task in left:
             task.cancel()
-        await asyncio.gather(*reading, *upkeep, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
         self._heartbeat.stop()
         with contextlib.suppress(RiptideError):  # a server that is away: the others take over after the lease
             held = sum(await self._store.run_all([p.leave(self.name) for p in self._partitions.values()]))
@@ -159,13 +175,14 @@ class Worker:
         if -1 in replies:
             await self._renew()
 
-    def _was_fenced(self) -> None:
-        self._spawn(self._renew())
+    def _was_fenced(self, name: str) -> None:
+        if name == self.name:  # what an earlier incarnation still hears is no news
+            self._spawn(self._renew())
 
     async def _renew(self) -> None:
         """This consumer was taken over: drop what it runs, which others run now, and go on under a new name."""
         if self._renewal is None or self._renewal.done():
-            self._renewal = self._loop.create_task(self._become_new())
+            self._renewal = self._spawn(self._become_new())
         await asyncio.shield(self._renewal)
 
     async def _become_new(self) -> None:
@@ -177,7 +194,7 @@ class Worker:
         self._spawn(executor.cancel())
         await self._enroll()
         self._heartbeat.now()
-        self._spawn(self._take_over(old))  # what reached it after it had been taken over
+        self._spawn(self._take_over(Absent(old, None)))  # what reached it after it had been taken over
 
     # Reading and running
 
@@ -192,19 +209,38 @@ class Worker:
         block_ms = self._settings.streams.block_ms
         connection = BlockingConnection(self._store, streams[0].key, block_ms / 1000)
         intake = Intake(types, streams, self._slots)
+        recover = partial(self._rescue.recover, partitions)
         return Reader(
-            connection, intake, block_ms, lambda: self.name, self._deliver, self._repair, self._may_read
+            connection,
+            intake,
+            block_ms,
+            lambda: self.name,
+            self._deliver,
+            self._repair,
+            self._may_read,
+            recover,
         )
 
     def _deliver(self, entries: list[Entry], kind: str, reserved: int, consumer: str) -> None:
+        if entries and not self._is_intact():
+            self._spawn(self._deliver_later(entries, kind, reserved, consumer))
+            return
         if entries and consumer != self.name:  # read under a name that has been given up meanwhile
-            self._spawn(self._take_over(consumer))
+            self._spawn(self._take_over(Absent(consumer, None)))
             entries = []
         self._executor.start(self._types[kind], entries, reserved)
 
+    async def _deliver_later(self, entries: list[Entry], kind: str, reserved: int, consumer: str) -> None:
+        """What came after a silence may run elsewhere: start it only if nobody took this consumer over."""
+        await self._may_read()
+        self._deliver(entries, kind, reserved, consumer)
+
+    def _is_intact(self) -> bool:
+        return time.monotonic() - self._heard_at <= self._settings.workers.lease_seconds
+
     async def _may_read(self) -> None:
-        """Who has not been heard for a lease may have been taken over: what it reads then would be lost from sight."""
-        while time.monotonic() - self._heard_at > self._settings.workers.lease_seconds:
+        """Who was silent for a lease may have been taken over: what it reads then would be lost from sight."""
+        while not self._is_intact():
             self._beaten.clear()
             await self._beaten.wait()
 
@@ -223,24 +259,35 @@ class Worker:
             self._loop.call_soon_threadsafe(self._heard, beat, sent)
 
     def _heard(self, beat: Beat, sent: float) -> None:
-        if beat.steady:
+        if beat.member != self.name:
+            return
+        if beat.steady and not self._unsure:
             self._intact(sent)
         else:
-            self._spawn(self._check_in(sent))
+            self._unsure = True
+            self._spawn(self._check_in(beat.member, sent))
+        if self._stop.is_set() or time.monotonic() - sent > self._settings.workers.lease_seconds:
+            return  # an answer from before a long pause says nothing about who lives now
+        if beat.members < self._members_seen:  # what retries another one had in mind, nobody has now
+            self._spawn(self._promote_all())
+        self._members_seen = beat.members
         for dead in beat.dead:
-            if dead not in self._taking_over and not self._stop.is_set():
-                self._taking_over.add(dead)
+            serves = dead.kinds is None or not dead.kinds.isdisjoint(self._types)
+            if serves and dead.name not in self._taking_over:
+                self._taking_over.add(dead.name)
                 self._spawn(self._take_over(dead))
 
     def _intact(self, sent: float) -> None:
         self._heard_at = max(self._heard_at, sent)
         self._beaten.set()
 
-    async def _check_in(self, sent: float) -> None:
+    async def _check_in(self, name: str, sent: float) -> None:
         """After a silence: others may have taken this consumer over."""
         with contextlib.suppress(RiptideError):
             await self._repair()
-            self._intact(sent)
+            if name == self.name:
+                self._unsure = False
+                self._intact(sent)
 
     async def _tick(self) -> None:
         while True:
@@ -249,45 +296,16 @@ class Worker:
 
     # Taking over
 
-    async def _take_over(self, dead: str) -> None:
+    async def _take_over(self, dead: Absent) -> None:
         try:
-            left = 0
-            for partition in self._partitions.values():
-                left += await self._take_over_partition(partition, dead)
-            if not left:
-                await self._forget(dead)
-            for partition in self._partitions.values():
-                await self._promote(partition)
+            await self._rescue.take_over(dead)
+            await self._promote_all()
         except RiptideError as error:
-            self._log.warning("cannot take over yet", dead=dead, error=str(error))
+            self._log.warning("cannot take over yet", dead=dead.name, error=str(error))
         finally:
-            self._taking_over.discard(dead)
-
-    async def _take_over_partition(self, partition: PartitionOps, dead: str) -> int:
-        """Claim and start what there are free slots for; answers how many entries had to be left."""
-        left = 0
-        for kind in self._types.values():
-            pool, executor = self._slots.pool_of(kind.name), self._executor
-            slots = self._slots.take(pool, self._slots.free(pool))
-            room = slots * kind.handler.batch_size
-            entries: list[Entry] = []
-            try:
-                suspects = int(not executor.suspects)
-                taken = await self._store.run(partition.take_over(kind.name, dead, self.name, room, suspects))
-                entries, left = taken.entries, left + taken.left
-            finally:
-                executor.start(kind, entries, slots)
-            if entries:
-                self._log.warning("took over", dead=dead, kind=kind.name, entries=len(entries))
-        return left
-
-    async def _forget(self, dead: str) -> None:
-        """Drop a dead member once nobody's stream lists it as holding anything."""
-        holders = await self._store.run_all([p.orphans() for p in self._partitions.values()])
-        if not any(dead in names for names in holders):
-            await self._store.run(
-                self._members.forget([dead], round(self._settings.workers.lease_seconds * 1000))
-            )
+            self._taking_over.discard(dead.name)
+            for reader in self._readers:  # an answer that was lost on the way may have brought entries
+                reader.doubt()
 
     # Retries
 
@@ -320,6 +338,10 @@ class Worker:
         if promoted.next_in is not None:
             self._arm(partition.partition, promoted.next_in)
 
+    async def _promote_all(self) -> None:
+        for partition in self._partitions.values():
+            await self._promote(partition)
+
     async def _sweep(self) -> None:
         """One partition at a time: retries and entries whose worker vanished without a trace."""
         for partition in itertools.cycle(self._partitions.values()):
@@ -329,4 +351,4 @@ class Worker:
                 for name in await self._store.run(partition.orphans()):
                     if name != self.name and not await self._store.run(self._members.is_member(name)):
                         self._log.warning("orphaned entries", consumer=name, partition=partition.partition)
-                        await self._take_over_partition(partition, name)
+                        await self._rescue.take_over_partition(partition, name)

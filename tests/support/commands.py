@@ -30,10 +30,21 @@ class Effect(Command):
     into: str
     seconds: float = 0
     #: async | block (holds the event loop) | ignore (swallows its cancellation)
+    #: first, block-first (takes its time at the first attempt only)
     how: str = "async"
-    #: "", or what becomes of it: retry, dead, skip, error, exit, result
+    #: "", or what becomes of it: retry, dead, skip, error, exit, result,
+    #: dead-later (dead from the second attempt on)
     end: str = ""
+    retry_seconds: float = 0.05
     until_attempt: int = Field(1_000_000, ge=1)
+
+
+class Bulk(Command):
+    """Adds its id to a set, in large batches: an idempotent effect that is cheap."""
+
+    type: ClassVar[str] = "bulk"
+    tenant_required: ClassVar[bool] = False
+    into: str
 
 
 async def noop(batch: Sequence[Job], ctx: Any) -> None:
@@ -44,16 +55,28 @@ async def effect(batch: Sequence[Job], ctx: Any) -> None:
     for job in batch:
         try:
             await _one(job, ctx)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the runtime decides by its kind
             job.fail(error)
+
+
+async def bulk(batch: Sequence[Job], ctx: Any) -> None:
+    into: dict[str, list[str]] = {}
+    for job in batch:
+        into.setdefault(job.command.into, []).append(job.id)
+    for name, ids in into.items():
+        await _send(ctx, "INCRBY", f"{name}:bulk-starts", str(len(ids)))
+        await _send(ctx, "SADD", f"{name}:done", *ids)
 
 
 async def _one(job: Job, ctx: Any) -> None:
     command: Effect = job.command
-    await _send(ctx, "RPUSH", f"{command.into}:starts", f"{job.id} {job.attempt} {os.getpid()}")
-    await _spend(command)
+    await _send(ctx, "RPUSH", f"{command.into}:starts", f"{job.id} {job.attempt} {os.getpid()} {time.time()}")
+    if not command.how.endswith("first") or job.attempt == 1:
+        await _spend(command)
+    if command.end == "dead-later" and job.attempt > 1:
+        raise Dead("as asked")
     if command.end and job.attempt < command.until_attempt:
-        _end(command.end)
+        _end(command)
     await _send(ctx, "SADD", f"{command.into}:done", job.id)
     await _send(ctx, "RPUSH", f"{command.into}:ends", job.id)
     if command.end == "result":
@@ -61,7 +84,7 @@ async def _one(job: Job, ctx: Any) -> None:
 
 
 async def _spend(command: Effect) -> None:
-    if command.how == "block":
+    if command.how.startswith("block"):
         time.sleep(command.seconds)  # noqa: ASYNC251 - the point of it
         return
     try:
@@ -72,11 +95,16 @@ async def _spend(command: Effect) -> None:
         await asyncio.sleep(command.seconds)
 
 
-def _end(how: str) -> None:
+def _end(command: Effect) -> None:
+    how = command.end
     if how == "exit":
         os._exit(9)
-    errors = {"retry": Retry("as asked", delay=0.05), "dead": Dead("as asked"), "skip": Skip("as asked")}
-    if how != "result":
+    errors = {
+        "retry": Retry("as asked", delay=command.retry_seconds),
+        "dead": Dead("as asked"),
+        "skip": Skip("as asked"),
+    }
+    if how not in {"result", "dead-later"}:
         raise errors.get(how, ValueError("as asked"))
 
 
@@ -86,5 +114,9 @@ async def _send(ctx: Any, *args: str) -> None:
     await ctx.rt.store.run(Operation(args, lambda reply: reply))
 
 
-COMMANDS = [Noop, Effect]
-HANDLERS = {"noop": Handler(noop, batch_size=500), "effect": Handler(effect)}
+COMMANDS: list[type[Command]] = [Noop, Effect, Bulk]
+HANDLERS = {
+    "noop": Handler(noop, batch_size=500),
+    "effect": Handler(effect),
+    "bulk": Handler(bulk, batch_size=100),
+}

@@ -3,7 +3,8 @@
 -- An observer that has not itself been beating for a full lease declares nobody dead: after an outage all look dead.
 -- KEYS: 1 members by last beat; 2 since when each beats without a gap; 3 what each says of itself
 -- ARGV: 1 member; 2 lease in ms; 3 what it says of itself (JSON)
--- Returns: {1 if it was known without a gap, else 0; ms until the next member would be overdue; then the dead, oldest first}
+-- Returns: {1 if it was known without a gap, else 0; ms until the next member would be overdue; how many members there are;
+--           then of each of the dead, oldest first: its name, and what it said of itself (JSON, or empty)}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lease = tonumber(ARGV[2])
@@ -12,12 +13,13 @@ local steady = last and now - tonumber(last) <= lease
 if not steady then redis.call('HSET', KEYS[2], ARGV[1], now) end
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
-local reply = {steady and 1 or 0, lease}
+local reply = {steady and 1 or 0, lease, redis.call('ZCARD', KEYS[1])}
 local oldest = redis.call('ZRANGE', KEYS[1], '(' .. (now - lease), '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
 if oldest[2] then reply[2] = tonumber(oldest[2]) + lease - now end
 if now - tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or now) >= lease then
   for _, dead in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now - lease, 'BYSCORE', 'LIMIT', 0, 100)) do
     reply[#reply + 1] = dead
+    reply[#reply + 1] = redis.call('HGET', KEYS[3], dead) or ''
   end
 end
 return reply

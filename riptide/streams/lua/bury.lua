@@ -6,7 +6,8 @@
 if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
 if redis.call('XACK', KEYS[2], ARGV[1], ARGV[2]) == 0 then return 0 end
 local dead = redis.call('XADD', KEYS[4], '*', unpack(ARGV, 7))
-redis.call('ZREM', KEYS[3], ARGV[3])
+-- Only what is back in its stream: a forged entry may name a command that still waits.
+if redis.call('ZSCORE', KEYS[3], ARGV[3]) == 'inf' then redis.call('ZREM', KEYS[3], ARGV[3]) end
 redis.call('HSET', KEYS[5], 'state', 'dead', 'attempts', ARGV[6], 'error', ARGV[5], 'dead', dead)
 redis.call('EXPIRE', KEYS[5], ARGV[4])
 return 1

@@ -6,5 +6,5 @@
 if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
 if redis.call('XACK', KEYS[2], ARGV[1], ARGV[2]) == 0 then return 0 end
 redis.call('XADD', KEYS[2], '*', 'id', ARGV[4], 'at', ARGV[5], 'src', ARGV[3], 'attempts', ARGV[6], 'orig', ARGV[7])
-redis.call('ZADD', KEYS[3], '+inf', ARGV[3])
+redis.call('ZADD', KEYS[3], 'NX', '+inf', ARGV[3])
 return 1

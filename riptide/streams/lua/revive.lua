@@ -5,6 +5,6 @@
 -- Returns: 1, or 0 if that dead letter is gone
 if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('XADD', KEYS[2], '*', 'id', ARGV[2], 'at', ARGV[3], 'src', ARGV[4], 'attempts', '0', 'orig', ARGV[5])
-redis.call('ZADD', KEYS[3], '+inf', ARGV[4])
+redis.call('ZADD', KEYS[3], 'NX', '+inf', ARGV[4])
 redis.call('DEL', KEYS[4])
 return 1

@@ -5,7 +5,8 @@
 -- Returns: 1 if it was pending, 0 if not, -1 if the consumer has been fenced off; nothing was done for 0 and -1
 if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
 if redis.call('XACK', KEYS[2], ARGV[1], ARGV[2]) == 0 then return 0 end
-redis.call('ZREM', KEYS[3], ARGV[3])
+-- Only what is back in its stream: a forged entry may name a command that still waits.
+if redis.call('ZSCORE', KEYS[3], ARGV[3]) == 'inf' then redis.call('ZREM', KEYS[3], ARGV[3]) end
 redis.call('DEL', KEYS[4])
 if #ARGV > 4 then
   redis.call('HSET', KEYS[4], unpack(ARGV, 5))

@@ -20,11 +20,12 @@ from riptide.store.sync import Store, open_store
 from tests.servers import Server
 
 Make = Callable[..., Any]
+Elsewhere = Callable[..., Cache]
 Raw = Callable[..., Any]
 
 
 class Blocking:
-    """An AsyncCache whose methods can be called without awaiting. Its tasks go on while something is called."""
+    """An AsyncCache that is called without awaiting. Its tasks go on while something is called."""
 
     def __init__(self, runner: asyncio.Runner, cache: AsyncCache) -> None:
         self._runner, self._cache = runner, cache
@@ -90,6 +91,19 @@ def make(request: pytest.FixtureRequest, server: Server, store: Store, prefix: s
 
 
 @pytest.fixture
+def elsewhere(store: Store, prefix: str) -> Iterator[Elsewhere]:
+    """`elsewhere(shards=1, **cache_settings)` is a synchronous cache that shares nothing but the keys."""
+    with ExitStack() as stack:
+
+        def open_one(shards: int = 1, **changed: Any) -> Cache:
+            cache = Cache(store, Keys(prefix), CacheSettings(**changed), lambda _: shards)
+            stack.callback(cache.close)
+            return cache
+
+        yield open_one
+
+
+@pytest.fixture
 def cache(make: Make) -> Any:
     return make()
 
@@ -106,9 +120,17 @@ def count_keys(server: Server, prefix: str) -> Callable[[], dict[str, int]]:
     """All keys of the test, with their time to live in ms."""
 
     def found() -> dict[str, int]:
-        url = server.url.replace("redis+cluster", "redis")
-        kind = redis.RedisCluster if server.cluster else redis.Redis
-        with kind.from_url(url, decode_responses=True) as client:
-            return {key: client.pttl(key) for key in client.scan_iter(match=f"{prefix}:*", count=1000)}
+        if not server.cluster:
+            with redis.Redis.from_url(server.url) as client:
+                return _scan(client, prefix)
+        cluster = redis.RedisCluster.from_url(server.url)
+        found = _scan(cluster, prefix, target_nodes="primaries")
+        cluster.disconnect_connection_pools()
+        return found
 
     return found
+
+
+def _scan(client: Any, prefix: str, **where: Any) -> dict[str, int]:
+    keys = client.scan_iter(match=f"{prefix}:*", count=1000, **where)
+    return {key.decode(): client.pttl(key) for key in keys}

@@ -1,0 +1,107 @@
+"""Brings here what would wait for ever: a dead consumer's entries, and this one's that never arrived."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from riptide.config import Settings
+from riptide.store.aio import AsyncStore
+from riptide.store.keys import PARTITIONS, Keys
+from riptide.streams.executor import Executor
+from riptide.streams.members import Absent, Members
+from riptide.streams.registry import CommandType
+from riptide.streams.slots import Slots
+from riptide.streams.takeover import MISSED_PER_CALL, PartitionOps
+
+
+class Rescue:
+    """`current()` answers the consumer's name and executor, which change when it is taken over itself."""
+
+    def __init__(
+        self,
+        store: AsyncStore,
+        keys: Keys,
+        partitions: Mapping[str, PartitionOps],
+        types: Sequence[CommandType],
+        slots: Slots,
+        current: Callable[[], tuple[str, Executor]],
+        settings: Settings,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._partitions = partitions
+        self._types = types
+        self._slots = slots
+        self._current = current
+        self._members = Members(keys)
+        self._lease_ms = round(settings.workers.lease_seconds * 1000)
+        # What is claimed and has not arrived yet looks like a lost delivery: one or the other at a time.
+        self._alone = asyncio.Lock()
+        self._log = structlog.get_logger("riptide.worker")
+
+    async def take_over(self, dead: Absent) -> None:
+        """Claim and start what a dead member held, as far as there is room; forget it if nothing is left."""
+        left = 0
+        for partition in self._partitions.values():
+            left += await self.take_over_partition(partition, dead.name)
+        if not left:
+            await self._forget(dead)
+
+    async def take_over_partition(self, partition: PartitionOps, dead: str) -> int:
+        """Claim and start what there are free slots for; answers how many entries had to be left."""
+        left = 0
+        for kind in self._types:
+            async with self._alone:
+                left += await self._claim(partition, kind, dead)
+        return left
+
+    async def _claim(self, partition: PartitionOps, kind: CommandType, dead: str) -> int:
+        pool = self._slots.pool_of(kind.name)
+        slots = self._slots.take(pool, self._slots.free(pool))
+        try:
+            name, executor = self._current()
+            room, suspects = slots * kind.handler.batch_size, int(not executor.suspects)
+            taken = await self._store.run(partition.take_over(kind.name, dead, name, room, suspects))
+        except BaseException:
+            self._slots.give_back(pool, slots)
+            raise
+        # Taken over itself in the meantime, it leaves them to whoever did that.
+        executor.start(kind, taken.entries if name == self._current()[0] else [], slots)
+        if taken.entries:
+            self._log.warning("took over", dead=dead, kind=kind.name, entries=len(taken.entries))
+        return taken.left
+
+    async def _forget(self, dead: Absent) -> None:
+        """Drop a dead member once it holds nothing in any stream that it served, served here or not."""
+        kinds = sorted(dead.kinds if dead.kinds is not None else (kind.name for kind in self._types))
+        holders = await self._store.run_all(
+            [PartitionOps(self._keys, kinds, p).orphans() for p in PARTITIONS]
+        )
+        if not any(dead.name in names for names in holders):
+            await self._store.run(self._members.forget([dead.name], self._lease_ms))
+
+    async def recover(self, partitions: Sequence[str]) -> None:
+        """Start what this consumer holds and has never seen: a connection was cut before the reply had come.
+
+        To be called while nothing is being read from `partitions`.
+        """
+        async with self._alone:
+            full = True
+            while full:
+                full = await self._recover_some(partitions)
+
+    async def _recover_some(self, partitions: Sequence[str]) -> bool:
+        """Whether there may be more."""
+        name, executor = self._current()
+        asked = [(kind, self._partitions[p]) for kind in self._types for p in partitions]
+        found = await self._store.run_all(
+            [ops.missed(kind.name, name, executor.known(kind.name, ops.partition)) for kind, ops in asked]
+        )
+        if name != self._current()[0]:
+            return False
+        for (kind, _), entries in zip(asked, found, strict=True):
+            if entries:
+                self._log.warning("recovered a lost delivery", kind=kind.name, entries=len(entries))
+                executor.start(kind, entries, 0)
+        return any(len(entries) == MISSED_PER_CALL for entries in found)
