@@ -29,7 +29,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`state`: 'hit' (the entry is fresh), 'load' (the lease is yours) or 'wait'; `entry` may be stale or b''."""
+    """`state`: 'hit' (the entry is fresh), 'load' (the lease is yours) or 'wait'; `entry` may be b''."""
 
     state: str
     server_ms: int

@@ -25,7 +25,7 @@ from riptide.streams.job import (
 )
 from riptide.streams.message import Entry, Malformed, read
 from riptide.streams.registry import CommandType
-from riptide.streams.settling import Settler
+from riptide.streams.settling import Settled, Settler
 from riptide.streams.slots import Slots
 from riptide.streams.takeover import SUSPECT_AFTER
 
@@ -50,7 +50,7 @@ class Executor:
         self._context = context
         self._suspect_ended = suspect_ended
         self._calls: dict[asyncio.Task[None], Sequence[Entry]] = {}
-        self._handed_back: dict[asyncio.Task[None], Sequence[Entry]] = {}
+        self._settling: dict[asyncio.Task[None], Sequence[Entry]] = {}
         self._deadlines: dict[asyncio.Task[None], float] = {}
         self._rng = random.Random()
         self._closing = False
@@ -77,19 +77,34 @@ class Executor:
         timeout = self.timeout_of(kind.name)
         suspect = chunk[0].starts >= SUSPECT_AFTER
         self.suspects += suspect
-        task = asyncio.get_running_loop().create_task(self._call(kind, chunk, timeout))
+        jobs, outcomes = self._read(kind, chunk)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._call(kind, jobs, outcomes, timeout))
         self._calls[task] = chunk
         self._deadlines[task] = time.monotonic() + timeout + _CANCEL_GRACE_SECONDS
 
-        def finished(task: asyncio.Task[None]) -> None:
-            del self._calls[task], self._deadlines[task]
+        def end() -> None:
+            if self._calls.pop(task, None) is None:
+                return  # given up before
+            del self._deadlines[task]
+            last.cancel()
             self._slots.give_back(pool)
             if suspect:
                 self.suspects -= 1
                 self._suspect_ended()
+
+        def finished(_: asyncio.Task[None]) -> None:
+            end()
             if not task.cancelled() and (error := task.exception()):
                 structlog.get_logger("riptide.worker").error("internal error", exc_info=error)
 
+        def give_up() -> None:
+            # The handler swallows its cancellation: it may go on, but nobody waits for it any more.
+            end()
+            error = _too_long(timeout)
+            self._in_background([(job.entry, self._outcome(job, error)) for job in jobs])
+
+        last = loop.call_later(timeout + _CANCEL_GRACE_SECONDS, give_up)
         task.add_done_callback(finished)
 
     def timeout_of(self, kind: str) -> float:
@@ -107,7 +122,7 @@ class Executor:
 
     def known(self, kind: str, partition: str) -> list[str]:
         """Ids of the entries of one stream that are being run, settled or handed back."""
-        chunks = (*self._calls.values(), *self._handed_back.values(), self._settler.stuck)
+        chunks = (*self._calls.values(), *self._settling.values(), self._settler.stuck)
         return [
             entry.id
             for chunk in chunks
@@ -115,8 +130,9 @@ class Executor:
             if entry.kind == kind and entry.partition == partition
         ]
 
-    async def _call(self, kind: CommandType, chunk: Sequence[Entry], timeout: float) -> None:
-        jobs, outcomes = self._read(kind, chunk)
+    async def _call(
+        self, kind: CommandType, jobs: list[Job], outcomes: list[tuple[Entry, Outcome]], timeout: float
+    ) -> None:
         if jobs:
             with bound_contextvars(**_context_of(kind, jobs)):
                 outcomes += await self._handle(kind, jobs, timeout)
@@ -150,36 +166,34 @@ class Executor:
         self, kind: CommandType, jobs: list[Job], timeout: float
     ) -> list[tuple[Entry, Outcome]]:
         error: Exception | None = None
-        handler = asyncio.get_running_loop().create_task(self._run(kind, jobs))
+        limit = asyncio.timeout(timeout)
         try:
-            done, _ = await asyncio.wait([handler], timeout=timeout)
-            if done:
-                error = _error_of(handler)
-            else:
-                error = TimeoutError(f"the handler took longer than {timeout:g} s (workers.handler_timeouts)")
-                handler.cancel()
-                await asyncio.wait([handler], timeout=_CANCEL_GRACE_SECONDS)
+            async with limit:
+                await kind.handler.handle(jobs, self._context)
         except asyncio.CancelledError:
-            handler.cancel()
-            await asyncio.wait([handler], timeout=_CANCEL_GRACE_SECONDS)
-            if not self._closing:
+            if not _cancelled_from_outside():
+                error = RiptideError("the handler cancelled itself")
+            elif self._closing:
+                return [(job.entry, HandedBack(started=True)) for job in jobs]
+            else:
                 raise
-            return [(job.entry, HandedBack(started=True)) for job in jobs]
-        policy = self._settings.workers
-        return [(job.entry, outcome_of(job, error, policy, self._rng)) for job in jobs]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:  # noqa: BLE001 - sys.exit in a handler must not end everybody's calls
+            error = _too_long(timeout) if limit.expired() else _as_exception(raised)
+        return [(job.entry, self._outcome(job, error)) for job in jobs]
 
-    async def _run(self, kind: CommandType, jobs: list[Job]) -> None:
-        try:
-            await kind.handler.handle(jobs, self._context)
-        except SystemExit as error:  # it would end the event loop, and with it everybody's calls
-            raise RiptideError(f"the handler called sys.exit({error.code!r})") from error
+    def _outcome(self, job: Job, error: Exception | None) -> Outcome:
+        return outcome_of(job, error, self._settings.workers, self._rng)
 
     def _hand_back(self, entries: Sequence[Entry]) -> None:
         """Give entries that have not been started back to the stream, for whoever has room."""
-        outcomes = [(entry, HandedBack(started=False)) for entry in entries]
+        self._in_background([(entry, HandedBack(started=False)) for entry in entries])
+
+    def _in_background(self, outcomes: Settled) -> None:
         task = asyncio.get_running_loop().create_task(self._settler.settle(outcomes))
-        self._handed_back[task] = entries
-        task.add_done_callback(self._handed_back.pop)
+        self._settling[task] = [entry for entry, _ in outcomes]
+        task.add_done_callback(self._settling.pop)
 
     def close(self) -> None:
         """Start nothing more: what still arrives is handed back."""
@@ -190,8 +204,8 @@ class Executor:
         if self._calls:
             await asyncio.wait(list(self._calls), timeout=seconds)
         await self.cancel()
-        if self._handed_back:
-            await asyncio.wait(list(self._handed_back), timeout=_CANCEL_GRACE_SECONDS)
+        if self._settling:
+            await asyncio.wait(list(self._settling), timeout=_CANCEL_GRACE_SECONDS)
         self._settler.stop()
 
     async def cancel(self) -> None:
@@ -203,11 +217,19 @@ class Executor:
             await asyncio.wait(calls, timeout=2 * _CANCEL_GRACE_SECONDS)
 
 
-def _error_of(handler: asyncio.Task[None]) -> Exception | None:
-    if handler.cancelled():
-        return RiptideError("the handler cancelled itself")
-    error = handler.exception()
-    return error if error is None or isinstance(error, Exception) else RiptideError(describe(error))
+def _cancelled_from_outside() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _too_long(timeout: float) -> TimeoutError:
+    return TimeoutError(f"the handler took longer than {timeout:g} s (workers.handler_timeouts)")
+
+
+def _as_exception(error: BaseException) -> Exception:
+    if isinstance(error, SystemExit):
+        return RiptideError(f"the handler called sys.exit({error.code!r})")
+    return error if isinstance(error, Exception) else RiptideError(describe(error))
 
 
 def _context_of(kind: CommandType, jobs: list[Job]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Intake:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._batch = {kind.name: kind.handler.batch_size for kind in types}
-        self._streams = streams
+        self.streams = streams
         self._slots = slots
         self._maybe: dict[str, deque[Stream]] = {kind.name: deque() for kind in types}
         self._turn = deque(self._maybe)
@@ -61,7 +61,7 @@ class Intake:
         """Any stream may hold entries: at the start, and after a connection was lost."""
         for waiting in self._maybe.values():
             waiting.clear()
-        for stream in self._streams:
+        for stream in self.streams:
             self._maybe[stream.kind].append(stream)
 
     def plan(self) -> list[Poll] | Wait | None:
@@ -74,7 +74,7 @@ class Intake:
         if polls:
             self._turn.rotate(-1)
             return polls
-        open_streams = [s for s in self._streams if self._slots.free(self._slots.pool_of(s.kind)) > 0]
+        open_streams = [s for s in self.streams if self._slots.free(self._slots.pool_of(s.kind)) > 0]
         if not open_streams:
             return None
         self._looked_at = None
@@ -87,7 +87,7 @@ class Intake:
             self._looked_at = now
         elif now - self._looked_at >= _LOOK_SECONDS:
             self._looked_at = now
-            self.woken(self._streams)
+            self.woken(self.streams)
 
     def _poll(self, kind: str) -> Poll | None:
         pool, maybe, batch = self._slots.pool_of(kind), self._maybe[kind], self._batch[kind]

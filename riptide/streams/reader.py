@@ -35,6 +35,7 @@ class Reader:
         """
         self._connection = connection
         self._intake = intake
+        self._by_key = {stream.key.encode(): stream for stream in intake.streams}
         self._block_ms = block_ms
         self._consumer = consumer
         self._deliver = deliver
@@ -122,9 +123,8 @@ class Reader:
         if isinstance(reply, Exception):
             await self._lost(reply)
             return
-        by_key = {stream.key.encode(): stream for stream in streams}
         for key, rows in reply or ():
-            stream = by_key[key]
+            stream = self._by_key[key]
             self._intake.woken([stream])
             self._deliver(_entries(stream, rows), stream.kind, 0, consumer)
 
@@ -152,11 +152,10 @@ class Reader:
             await self._lost(lost)
 
     def _arrived(self, poll: Poll, reply: Any, consumer: str) -> None:
-        by_key = {stream.key.encode(): stream for stream in poll.streams}
         entries: list[Entry] = []
         counts = {}
         for key, rows in reply or ():
-            stream = by_key[key]
+            stream = self._by_key[key]
             counts[stream] = len(rows)
             entries += _entries(stream, rows)
         self._intake.polled(poll, counts)

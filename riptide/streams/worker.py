@@ -1,4 +1,7 @@
-"""A worker process: reads, runs, settles, beats, takes over, puts retries back. Each of these lives in a file of its own."""
+"""A worker process: reads, runs, settles, beats, takes over, puts retries back.
+
+Each of these lives in a file of its own; this one joins them.
+"""
 
 import asyncio
 import contextlib
@@ -28,13 +31,13 @@ from riptide.streams.message import Entry
 from riptide.streams.reader import Reader
 from riptide.streams.registry import CommandType
 from riptide.streams.rescue import Rescue
+from riptide.streams.retries import Retries
 from riptide.streams.settling import Settled, Settler
 from riptide.streams.slots import Slots
 from riptide.streams.takeover import PartitionOps
 
 _TICK_SECONDS = 0.25
 _SWEEP_SECONDS = 5.0
-_SOONEST_PROMOTION = 0.002
 
 
 class Worker:
@@ -63,7 +66,6 @@ class Worker:
         self._slots = Slots(types, settings.workers.concurrency)
         self._log = structlog.get_logger("riptide.worker")
         self._started_ms = clock.now_ms()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._taking_over: set[str] = set()
         self._renewal: asyncio.Task[None] | None = None
@@ -71,6 +73,7 @@ class Worker:
         self._beaten = asyncio.Event()
         self._readers: list[Reader] = []
         self._members_seen = 0
+        self._retries = Retries(store, self._partitions, self._spawn)
         self._rescue = Rescue(
             store,
             self._keys,
@@ -105,7 +108,7 @@ class Worker:
         self._slots.on_room = self._room
         self._readers = self._make_readers()
         self._heartbeat.start()
-        self._spawn(self._promote_all())
+        self._spawn(self._retries.promote_all())
         reading = [self._spawn(reader.run()) for reader in self._readers]
         upkeep = [self._spawn(self._tick()), self._spawn(self._sweep())]
         self._log.info("worker started", worker=self.name, commands=sorted(self._types))
@@ -128,6 +131,7 @@ class Worker:
         # A server that does not answer must not keep the process beyond that.
         await asyncio.wait([*stopping, *reading], timeout=self._settings.streams.block_ms / 1000 + 1)
         await self._executor.drain(self._settings.state.shutdown_timeout_seconds)
+        self._retries.stop()
         left = [*reading, *upkeep, *self._tasks]
         for task in left:
             task.cancel()
@@ -269,7 +273,7 @@ class Worker:
         if self._stop.is_set() or time.monotonic() - sent > self._settings.workers.lease_seconds:
             return  # an answer from before a long pause says nothing about who lives now
         if beat.members < self._members_seen:  # what retries another one had in mind, nobody has now
-            self._spawn(self._promote_all())
+            self._spawn(self._retries.promote_all())
         self._members_seen = beat.members
         for dead in beat.dead:
             serves = dead.kinds is None or not dead.kinds.isdisjoint(self._types)
@@ -299,7 +303,7 @@ class Worker:
     async def _take_over(self, dead: Absent) -> None:
         try:
             await self._rescue.take_over(dead)
-            await self._promote_all()
+            await self._retries.promote_all()
         except RiptideError as error:
             self._log.warning("cannot take over yet", dead=dead.name, error=str(error))
         finally:
@@ -312,41 +316,13 @@ class Worker:
     def _settled(self, outcomes: Settled) -> None:
         for entry, outcome in outcomes:
             if isinstance(outcome, Again):
-                self._arm(entry.partition, outcome.delay)
-
-    def _arm(self, partition: str, seconds: float) -> None:
-        """See to it that retries of `partition` are put back in `seconds`, or earlier."""
-        due = self._loop.time() + max(seconds, _SOONEST_PROMOTION)
-        timer = self._timers.get(partition)
-        if timer is None or timer.cancelled() or timer.when() > due or timer.when() < self._loop.time():
-            if timer is not None:
-                timer.cancel()
-            self._timers[partition] = self._loop.call_at(due, self._due, partition)
-
-    def _due(self, partition: str) -> None:
-        del self._timers[partition]
-        if not self._stop.is_set():
-            self._spawn(self._promote(self._partitions[partition]))
-
-    async def _promote(self, partition: PartitionOps) -> None:
-        try:
-            promoted = await self._store.run(partition.promote())
-        except RiptideError as error:
-            self._log.warning("cannot put retries back yet", error=str(error))
-            self._arm(partition.partition, _SWEEP_SECONDS)
-            return
-        if promoted.next_in is not None:
-            self._arm(partition.partition, promoted.next_in)
-
-    async def _promote_all(self) -> None:
-        for partition in self._partitions.values():
-            await self._promote(partition)
+                self._retries.arm(entry.partition, outcome.delay)
 
     async def _sweep(self) -> None:
         """One partition at a time: retries and entries whose worker vanished without a trace."""
         for partition in itertools.cycle(self._partitions.values()):
             await asyncio.sleep(_SWEEP_SECONDS)
-            await self._promote(partition)
+            await self._retries.promote(partition)
             with contextlib.suppress(RiptideError):
                 for name in await self._store.run(partition.orphans()):
                     if name != self.name and not await self._store.run(self._members.is_member(name)):
