@@ -1,6 +1,7 @@
 """RipTide: a persistence layer for multi-tenant services, built as workers over Redis Streams.
 
-Names are imported when they are first used, so that `import riptide` stays light and low layers never pull in high ones.
+Names are imported when they are first used, so that `import riptide` stays light and low layers never pull
+in high ones.
 """
 
 from importlib import import_module

@@ -35,7 +35,8 @@ class ServerUnavailable(RiptideError):
 
 
 class ServerRefused(RiptideError):
-    """The server answered a command with an error, for example that it is out of memory or that an ACL forbids it."""
+    """The server answered a command with an error, for example that it is out of memory or that an ACL
+    forbids it."""
 
 
 class PublishRefused(ServerRefused):

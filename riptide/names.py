@@ -18,7 +18,8 @@ def check_tenant(name: str) -> str:
     if isinstance(name, str) and _TENANT.match(name):
         return name
     raise InvalidInput(
-        f"tenant id {_shorten(name)} is not valid: 1 to 63 of a-z, 0-9, '_' and '-', beginning with a letter or digit"
+        f"tenant id {_shorten(name)} is not valid: "
+        "1 to 63 of a-z, 0-9, '_' and '-', beginning with a letter or digit"
     )
 
 
@@ -27,7 +28,8 @@ def check_namespace(name: str) -> str:
     if isinstance(name, str) and _NAMESPACE.match(name):
         return name
     raise InvalidInput(
-        f"namespace {_shorten(name)} is not valid: 1 to 63 of a-z, 0-9, '_', '.' and '-', beginning with a letter or digit"
+        f"namespace {_shorten(name)} is not valid: "
+        "1 to 63 of a-z, 0-9, '_', '.' and '-', beginning with a letter or digit"
     )
 
 

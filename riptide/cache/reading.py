@@ -20,6 +20,7 @@ _MGET_KEYS = 500
 
 Pair = list[bytes | None]
 UNSETTLED: Any = object()
+_TO_SETTLE = (Miss, Aging)
 
 
 def read(shard: Shard, digest: str) -> Operation[Pair]:
@@ -120,7 +121,7 @@ def _open_all(core: Core, part: Part, reply: Pair, found: dict[str, Any]) -> Flo
     if epoch is None:
         return
     unsettled = []
-    for at, data in enumerate(reply[:-1]):
+    for at, (key, data) in enumerate(zip(part.keys, reply)):  # noqa: B905 - the epoch comes after the entries
         if data is None:
             continue
         try:
@@ -129,10 +130,10 @@ def _open_all(core: Core, part: Part, reply: Pair, found: dict[str, Any]) -> Flo
             unsettled.append(at)
             continue
         kind = type(value)
-        if kind is Aging:
+        if kind is bytes or kind not in _TO_SETTLE:
+            found[key] = value
+        elif kind is Aging:
             unsettled.append(at)
-        elif kind is not Miss:
-            found[part.keys[at]] = value
     for at in unsettled:
         value = yield from value_of(core, part.shard, part.digests[at], [reply[at], epoch])
         if not isinstance(value, Miss):

@@ -16,7 +16,8 @@ FAILED, BAD_INPUT = 1, 2
 
 app = typer.Typer(
     help="RipTide: a persistence layer for multi-tenant services, built as workers over Redis Streams.\n\n"
-    "Every command reads the configuration named by RIPTIDE_CONFIG, else config/persistence.yml; 'riptide config show' tells what that is. "
+    "Every command reads the configuration named by RIPTIDE_CONFIG, else config/persistence.yml; "
+    "'riptide config show' tells what that is. "
     "Exit codes: 0 done, 1 it failed, 2 the input or the configuration is wrong.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -33,7 +33,8 @@ def publish_command(
 ) -> None:
     """Publish a command and print its reference.
 
-    Example: riptide publish invalidate --tenant acme --body '{"namespace": "pages", "tags": ["news"]}' --wait 5
+    Example: riptide publish invalidate --tenant acme --body '{"namespace": "pages", "tags": ["news"]}'
+    --wait 5
 
     With --wait the exit code is 0 if it was done or skipped, 1 if it died, and 3 if it is not finished yet.
     """

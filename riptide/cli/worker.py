@@ -34,7 +34,8 @@ def worker_command(
 ) -> None:
     """Carry out commands until SIGTERM or Ctrl-C.
 
-    The first signal hands back what has not started and finishes what has; a second one stops at once, and other workers take over.
+    The first signal hands back what has not started and finishes what has; a second one stops at once, and
+    other workers take over.
     Any number of workers may run, on any number of hosts; each type may have pools of its own.
     """
     settings = common.settings()
@@ -49,7 +50,8 @@ def worker_command(
 
 
 def calm_collector() -> None:
-    """A worker makes many containers that soon die; by default the collector walks them for nothing, at a quarter of the time."""
+    """A worker makes many containers that soon die; by default the collector walks them for nothing, at a
+    quarter of the time."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
@@ -67,7 +69,8 @@ async def _run(settings: Settings, types: list[CommandType]) -> None:
 
 
 def for_heartbeats(settings: Settings) -> Settings:
-    """A heartbeat that hangs on a dead connection must not keep the next one waiting: that would cost the lease."""
+    """A heartbeat that hangs on a dead connection must not keep the next one waiting: that would cost the
+    lease."""
     interval = settings.distributed.heartbeat_interval_ms
     timeout = min(settings.redis.command_timeout_ms, interval)
     redis = settings.redis.model_copy(

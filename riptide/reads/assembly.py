@@ -18,7 +18,8 @@ class Parts:
     publisher: Publisher
 
     def shards(self, tenant: str) -> int:
-        """How many slots a tenant's keys are spread over: with multi-tenancy off, everything is one tenant's."""
+        """How many slots a tenant's keys are spread over: with multi-tenancy off, everything is one
+        tenant's."""
         return len(PARTITIONS) if tenant == DEFAULT_TENANT and not self.settings.tenant.enabled else 1
 
 

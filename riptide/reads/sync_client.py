@@ -31,8 +31,10 @@ class RipTide:
     ) -> Ref:
         """Publish a command; its reference comes back.
 
-        With an idempotency `key` a second publish within `streams.idempotency_window_seconds` changes nothing and answers with the
-        first one's reference. `trace` is a W3C traceparent. Raises InvalidInput, UnknownCommand, PublishRefused,
+        With an idempotency `key` a second publish within `streams.idempotency_window_seconds` changes
+        nothing and answers with the
+        first one's reference. `trace` is a W3C traceparent. Raises InvalidInput, UnknownCommand,
+        PublishRefused,
         or PublishUnknown when the answer was lost.
         """
         return self.store.drive(self._publisher.publish(Outgoing(command, tenant, trace), key))
@@ -74,8 +76,10 @@ def to_ref(ref: Ref | str) -> Ref:
 def connect(url: str | None = None, config: Settings | str | Path | None = None) -> RipTide:
     """Open the synchronous face.
 
-    `url` wins over the configuration's `redis.url`; `config` is a path, or Settings (default: RIPTIDE_CONFIG, else
-    config/persistence.yml, else defaults). Raises ConfigError. A standalone server is first reached by the first operation.
+    `url` wins over the configuration's `redis.url`; `config` is a path, or Settings (default:
+    RIPTIDE_CONFIG, else
+    config/persistence.yml, else defaults). Raises ConfigError. A standalone server is first reached by the
+    first operation.
     """
     parts = assemble(url, config)
     return RipTide(parts, open_store(parts.settings))

@@ -80,7 +80,8 @@ async def _reply_or_error(connection: Any) -> Any:
 
 
 class AsyncClusterTransport:
-    """`size` calls at a time at most: with hundreds of them redis-py's cluster client opens as many connections."""
+    """`size` calls at a time at most: with hundreds of them redis-py's cluster client opens as many
+    connections."""
 
     def __init__(self, client: "redis.asyncio.RedisCluster", size: int) -> None:
         self.client = client
@@ -101,7 +102,8 @@ class AsyncClusterTransport:
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         async with self._places:
             for _ in range(_TRIES_WHEN_CLOSED):
-                # When one connection fails, redis-py closes those that others are using: an AttributeError there.
+                # When one connection fails, redis-py closes those that others are using: an AttributeError
+                # there.
                 with contextlib.suppress(AttributeError):
                     return await call()
             raise redis.ConnectionError("connections to the cluster were closed while they were in use")
@@ -132,7 +134,8 @@ class AsyncStore:
         return operation.parse(reply)
 
     async def run_all(self, operations: Sequence[Operation[Any]]) -> list[Any]:
-        """Send several in one round trip (one per server, and per `redis.max_pipeline_size`); raise the first error."""
+        """Send several in one round trip (one per server, and per `redis.max_pipeline_size`); raise the
+        first error."""
         replies: list[Any] = []
         try:
             for start in range(0, len(operations), self._max_pipeline):
@@ -157,7 +160,7 @@ class AsyncStore:
             answer, error = None, None
             try:
                 answer = await self._take(step)
-            except (Exception, asyncio.CancelledError) as raised:
+            except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - as in the other
                 error = raised
 
     async def _take(self, step: Step) -> Any:

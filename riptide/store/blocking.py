@@ -1,4 +1,5 @@
-"""Connections for blocking reads: apart from the pool, with a timeout above BLOCK, never reused after a cancelled read."""
+"""Connections for blocking reads: apart from the pool, with a timeout above BLOCK, never reused after a
+cancelled read."""
 
 import asyncio
 from typing import Any
@@ -26,7 +27,8 @@ class BlockingConnection:
         self._helping = asyncio.Lock()
 
     async def send(self, commands: list[Args]) -> list[Any]:
-        """Replies in order, an error reply as its exception. Raises ServerUnavailable; the next call connects anew."""
+        """Replies in order, an error reply as its exception. Raises ServerUnavailable; the next call
+        connects anew."""
         try:
             if self._connection is None:
                 self._connection = await self._connect()

@@ -1,6 +1,7 @@
 """One way to a server, whatever its shape: standalone, Sentinel or Cluster, plain or TLS, TCP or unix socket.
 
-URLs: `redis://`, `rediss://` (TLS), `unix://`; `redis+sentinel://h1:26379,h2:26379/<service>` (`rediss+sentinel://` for
+URLs: `redis://`, `rediss://` (TLS), `unix://`; `redis+sentinel://h1:26379,h2:26379/<service>`
+(`rediss+sentinel://` for
 TLS), and `redis+cluster://h1:6379,h2:6379` (or any standalone URL with `redis.cluster_mode`).
 """
 
@@ -20,6 +21,7 @@ from riptide.store.pool import Again, AsyncConnections, Connections
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 _BACKOFF_CAP_SECONDS = 2.0
+_READ_BYTES = 128 * 1024  # a batch of a hundred entries of 1 KiB comes in one read
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def _nodes(netloc: str, default_port: int) -> tuple[tuple[str, int], ...]:
 def _common(settings: RedisSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "protocol": 2,
+        "socket_read_size": _READ_BYTES,
         "socket_connect_timeout": settings.connection_timeout_ms / 1000,
         "socket_timeout": settings.command_timeout_ms / 1000,
     }

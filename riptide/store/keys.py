@@ -5,7 +5,10 @@ from functools import lru_cache
 
 # Sixteen tags whose slots lie evenly over the 16,384 of a cluster. The order is part of the contract:
 # a tenant's partition is picked by position, and counts only grow.
-PARTITIONS = tuple("10 3 61 43 11 2 60 42 12 1 63 41 13 0 62 40".split())
+PARTITIONS = (
+    *("10", "3", "61", "43", "11", "2", "60", "42"),
+    *("12", "1", "63", "41", "13", "0", "62", "40"),
+)
 
 GROUP = "workers"
 
@@ -33,7 +36,8 @@ class Keys:
         return f"{self.prefix}:commands:{kind}:{{{partition}}}"
 
     def retry(self, kind: str, partition: str) -> str:
-        """Sorted set: first entry id of a command that will run again -> due time, or +inf once it is back in its stream."""
+        """Sorted set: first entry id of a command that will run again -> due time, or +inf once it is back
+        in its stream."""
         return f"{self.prefix}:retry:{kind}:{{{partition}}}"
 
     def retry_bodies(self, kind: str, partition: str) -> str:

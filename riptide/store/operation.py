@@ -1,7 +1,9 @@
 """What the faces send: pure descriptions of one command, and flows of several.
 
-An operation's logic is written once as `build(args) -> Operation` with its `parse(reply) -> value`. What takes several
-steps is a generator that yields operations and receives their values; the synchronous and the asynchronous store
+An operation's logic is written once as `build(args) -> Operation` with its `parse(reply) -> value`. What
+takes several
+steps is a generator that yields operations and receives their values; the synchronous and the asynchronous
+store
 drive the same generator, so no logic exists twice.
 """
 
@@ -20,8 +22,10 @@ Arg = str | bytes | int | float
 class Operation(Generic[T]):
     """One Redis command and how to read its reply.
 
-    `parse` gets the reply as RESP2 gives it (bytes, int, list or None). Only commands whose reply redis-py leaves alone
-    may stand here: GET, MGET, DEL, EXISTS, XADD, PTTL and scripts (a test holds this list against the client's table).
+    `parse` gets the reply as RESP2 gives it (bytes, int, list or None). Only commands whose reply redis-py
+    leaves alone
+    may stand here: GET, MGET, DEL, EXISTS, XADD, PTTL and scripts (a test holds this list against the
+    client's table).
     """
 
     args: tuple[Arg, ...]
@@ -45,7 +49,8 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Ask the driver to call a user's function; the asynchronous driver awaits what it returns if that can be awaited."""
+    """Ask the driver to call a user's function; the asynchronous driver awaits what it returns if that can
+    be awaited."""
 
     function: Callable[[], Any]
 

@@ -1,6 +1,8 @@
-"""Checked-out connections, bounded. redis-py makes them and speaks on them; its own pools cost a fifth of a round trip each time.
+"""Checked-out connections, bounded. redis-py makes them and speaks on them; its own pools cost a fifth of
+a round trip each time.
 
-A connection is not probed before it is used: every operation can be repeated, so one that died in the meantime fails and is made anew.
+A connection is not probed before it is used: every operation can be repeated, so one that died in the
+meantime fails and is made anew.
 """
 
 import asyncio
@@ -128,7 +130,8 @@ class Again:
         self._backoff = backoff
 
     def pause(self, failures: int, error: Exception) -> float:
-        """Seconds to wait after the `failures`-th failure; raises `error` when no further try is due, or none would help."""
+        """Seconds to wait after the `failures`-th failure; raises `error` when no further try is due, or
+        none would help."""
         if failures > self._attempts or isinstance(error, redis.AuthenticationError):
             raise error
         return float(self._backoff.compute(failures))

@@ -29,5 +29,6 @@ class Script:
         return Operation(("EVALSHA", self.sha, len(keys), *keys, *args), parse, self)
 
     def full(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
-        """The same call with the whole source, which a server that does not know the script learns from it."""
+        """The same call with the whole source, which a server that does not know the script learns from
+        it."""
         return ("EVAL", self.source, *args[2:])

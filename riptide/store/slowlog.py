@@ -13,7 +13,8 @@ class SlowLog:
         self.threshold = settings.slow_threshold_ms / 1000 if settings.enable_slow_log else float("inf")
 
     def note(self, operation: Operation[Any], seconds: float) -> None:
-        """Log an operation that took `seconds`, by its command or script and the key it is routed by; never its arguments."""
+        """Log an operation that took `seconds`, by its command or script and the key it is routed by;
+        never its arguments."""
         name = operation.script.name if operation.script else operation.args[0]
         key = operation.args[3] if operation.script else operation.args[1]
         structlog.get_logger("riptide.slow").warning(

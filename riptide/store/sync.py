@@ -142,7 +142,8 @@ class Store:
         return operation.parse(reply)
 
     def run_all(self, operations: Sequence[Operation[Any]]) -> list[Any]:
-        """Send several in one round trip (one per server, and per `redis.max_pipeline_size`); raise the first error."""
+        """Send several in one round trip (one per server, and per `redis.max_pipeline_size`); raise the
+        first error."""
         replies: list[Any] = []
         try:
             for start in range(0, len(operations), self._max_pipeline):
@@ -165,7 +166,7 @@ class Store:
             answer, error = None, None
             try:
                 answer = self._take(step)
-            except Exception as raised:
+            except Exception as raised:  # noqa: BLE001 - the flow decides what to do with it
                 error = raised
 
     def _take(self, step: Step) -> Any:
@@ -202,8 +203,8 @@ def translate(error: redis.RedisError) -> RiptideError:
     if isinstance(error, redis.ResponseError):
         return ServerRefused(str(error))
     # The text of redis-py's errors names host and port, never a password.
-    text = f"Redis cannot be reached: {str(error) or type(error).__name__}; check redis.url and that the server runs"
-    return ServerUnavailable(text)
+    cause = str(error) or type(error).__name__
+    return ServerUnavailable(f"Redis cannot be reached: {cause}; check redis.url and that the server runs")
 
 
 def open_store(settings: Settings) -> Store:

@@ -1,4 +1,5 @@
-"""From outcomes to the scripts that carry them out: each compares the consumer's fence before it writes anything."""
+"""From outcomes to the scripts that carry them out: each compares the consumer's fence before it writes
+anything."""
 
 from collections.abc import Iterable
 
@@ -19,7 +20,8 @@ FENCED = -1
 
 
 class Completion:
-    """Builds the operations that end deliveries to one consumer. Each answers FENCED if nothing was written."""
+    """Builds the operations that end deliveries to one consumer. Each answers FENCED if nothing was
+    written."""
 
     def __init__(self, keys: Keys, settings: StreamsSettings, consumer: str) -> None:
         self._keys = keys
@@ -37,8 +39,10 @@ class Completion:
                 operations.append(self._one(entry, outcome))
         for (kind, partition), ids in plain.items():
             keys = [self._keys.fence(partition, self._consumer), self._keys.commands(kind, partition)]
-            for start in range(0, len(ids), _IDS_PER_CALL):
-                operations.append(_COMPLETE.call(keys, [GROUP, *ids[start : start + _IDS_PER_CALL]], int))
+            operations += [
+                _COMPLETE.call(keys, [GROUP, *ids[start : start + _IDS_PER_CALL]], int)
+                for start in range(0, len(ids), _IDS_PER_CALL)
+            ]
         return operations
 
     def _one(self, entry: Entry, outcome: Outcome) -> Operation[int]:

@@ -16,7 +16,8 @@ _PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One dead letter. `ref` names it: `<type>.<partition>.<its id among the dead>`; `source` is what its publisher holds."""
+    """One dead letter. `ref` names it: `<type>.<partition>.<its id among the dead>`; `source` is what its
+    publisher holds."""
 
     ref: Ref
     source: Ref

@@ -117,7 +117,8 @@ class Executor:
 
     @property
     def held_until(self) -> float:
-        """Until when a running handler may hold the event loop (time.monotonic()); the heartbeat's thread asks."""
+        """Until when a running handler may hold the event loop (time.monotonic()); the heartbeat's thread
+        asks."""
         return max(list(self._deadlines.values()), default=0.0)
 
     def known(self, kind: str, partition: str) -> list[str]:

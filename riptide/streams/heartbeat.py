@@ -1,4 +1,5 @@
-"""The heartbeat of a worker: a thread, so that a handler that blocks the event loop is not taken for a dead worker."""
+"""The heartbeat of a worker: a thread, so that a handler that blocks the event loop is not taken for a
+dead worker."""
 
 import faulthandler
 import os
@@ -20,8 +21,10 @@ _SHORTEST_SECONDS = 0.02
 class Heartbeat(threading.Thread):
     """Beats every `interval` seconds, and at the moment when another member would be overdue.
 
-    It goes on while the event loop ticks, or is held by a handler that is still within its timeout. A loop that is held longer can
-    not be saved from inside: the process starts itself anew in place, and what it held is taken over. `heard` gets each answer
+    It goes on while the event loop ticks, or is held by a handler that is still within its timeout. A loop
+    that is held longer can
+    not be saved from inside: the process starts itself anew in place, and what it held is taken over.
+    `heard` gets each answer
     and when its heartbeat was sent (time.monotonic()).
     """
 

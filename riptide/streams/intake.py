@@ -1,7 +1,10 @@
-"""Decides what one connection reads next. Pure: it sees slots and what earlier reads brought, and touches no socket.
+"""Decides what one connection reads next. Pure: it sees slots and what earlier reads brought, and touches
+no socket.
 
-A blocking read waits for all streams at once, but COUNT is per stream, so it could bring far more than there is room for. It
-therefore asks for one entry only; streams that showed signs of life are then polled, the free slots divided among them.
+A blocking read waits for all streams at once, but COUNT is per stream, so it could bring far more than
+there is room for. It
+therefore asks for one entry only; streams that showed signs of life are then polled, the free slots
+divided among them.
 """
 
 import time
@@ -24,7 +27,8 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Read `count` entries at most from each of `streams`, all of one type, without waiting; `slots` are reserved for them."""
+    """Read `count` entries at most from each of `streams`, all of one type, without waiting; `slots` are
+    reserved for them."""
 
     streams: Sequence[Stream]
     count: int
@@ -67,10 +71,7 @@ class Intake:
     def plan(self) -> list[Poll] | Wait | None:
         """What to read next; None if there is no room for anything."""
         self._look_around()
-        polls = []
-        for kind in list(self._turn):
-            if self._maybe[kind] and (poll := self._poll(kind)):
-                polls.append(poll)
+        polls = [poll for kind in self._turn if self._maybe[kind] and (poll := self._poll(kind))]
         if polls:
             self._turn.rotate(-1)
             return polls

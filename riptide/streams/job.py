@@ -111,7 +111,8 @@ def outcome_of(job: Job, error: Exception | None, policy: WorkersSettings, rng: 
 
 
 def backoff(attempt: int, policy: WorkersSettings, rng: random.Random) -> float:
-    """Seconds before the next try: exponential with full jitter, so that what failed together does not return together."""
+    """Seconds before the next try: exponential with full jitter, so that what failed together does not
+    return together."""
     ceiling = min(policy.retry_cap_seconds, policy.retry_base_seconds * 2 ** min(attempt - 1, 60))
     return rng.uniform(0, ceiling)
 
@@ -141,7 +142,8 @@ def _returned(value: Any) -> Outcome:
 
 
 def parse_job(entry: Entry, message: Message, model: type[Command], only_tenant: str | None) -> Job:
-    """Read the body; `only_tenant` is whose a command without a tenant is (None: with multi-tenancy on, it is nobody's).
+    """Read the body; `only_tenant` is whose a command without a tenant is (None: with multi-tenancy on, it
+    is nobody's).
 
     Raises Malformed, commands.MalformedBody or commands.UnknownVersion.
     """

@@ -39,7 +39,8 @@ class Ref:
         """Raise InvalidInput if `text` is no reference."""
         if not _REF.fullmatch(text):
             raise InvalidInput(
-                f"{text[:80]!r} is not a reference: it is written <type>.<partition>.<entry id>, as in warm.10.1763700000000-0"
+                f"{text[:80]!r} is not a reference: "
+                "it is written <type>.<partition>.<entry id>, as in warm.10.1763700000000-0"
             )
         return cls(*text.split("."))
 
@@ -57,7 +58,8 @@ class Entry:
 
 @dataclass(slots=True)
 class Message:
-    """An entry, read. `first` is the id of its first entry, which a retry keeps; `attempts` counts earlier starts."""
+    """An entry, read. `first` is the id of its first entry, which a retry keeps; `attempts` counts earlier
+    starts."""
 
     id: str
     version: int

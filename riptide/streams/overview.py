@@ -16,8 +16,10 @@ _COUNTED = 1000
 class StreamState:
     """One type, over all partitions, or one of them.
 
-    `lag` counts entries that no worker has seen (None: more than can be told cheaply), `pending` those being worked on, `retries` those that run
-    again later, `oldest_seconds` the age of the oldest unfinished one, `delivered` all ever handed to workers.
+    `lag` counts entries that no worker has seen (None: more than can be told cheaply), `pending` those
+    being worked on, `retries` those that run
+    again later, `oldest_seconds` the age of the oldest unfinished one, `delivered` all ever handed to
+    workers.
     """
 
     kind: str

@@ -50,7 +50,8 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to publish, complete, so that repeating it changes nothing; `places` are positions in the caller's order."""
+    """One attempt to publish, complete, so that repeating it changes nothing; `places` are positions in
+    the caller's order."""
 
     operations: list[Operation[Published]]
     places: list[list[int]]
@@ -73,7 +74,8 @@ class Publisher:
         clock: Clock,
         only_tenant: str | None = None,
     ) -> None:
-        """`only_tenant` is whose a command without a tenant is (None: with multi-tenancy on, it is refused)."""
+        """`only_tenant` is whose a command without a tenant is (None: with multi-tenancy on, it is
+        refused)."""
         self._keys = keys
         self._settings = settings
         self._models = models
@@ -99,7 +101,8 @@ class Publisher:
         return answer.refs[0]
 
     def publish_many(self, batch: Iterable[Outgoing]) -> Flow[list[Ref]]:
-        """Publish commands in one round trip per server; references in the same order. Raises as `publish` does."""
+        """Publish commands in one round trip per server; references in the same order. Raises as `publish`
+        does."""
         partitions: dict[str, list[tuple[int, str, list[Arg]]]] = {}
         for place, outgoing in enumerate(batch):
             tenant = self._tenant_of(outgoing)
@@ -131,8 +134,10 @@ class Publisher:
             else:
                 answers = yield Batch(attempt.operations)
         except ServerUnavailable as error:
-            text = f"{error}. Whether the commands were published is not known; publish_again(error) repeats them safely"
-            raise PublishUnknown(text, attempt) from error
+            advice = (
+                "Whether the commands were published is not known; publish_again(error) repeats them safely"
+            )
+            raise PublishUnknown(f"{error}. {advice}", attempt) from error
         except ServerRefused as error:
             if len(attempt.operations) > 1:  # the others may have been accepted
                 text = (

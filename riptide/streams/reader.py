@@ -1,4 +1,5 @@
-"""Reads new entries for one consumer over one connection: all streams of a standalone server, or one partition of a cluster."""
+"""Reads new entries for one consumer over one connection: all streams of a standalone server, or one
+partition of a cluster."""
 
 import asyncio
 import random
@@ -29,7 +30,8 @@ class Reader:
         allowed: Callable[[], Any],
         recover: Callable[[], Any],
     ) -> None:
-        """`deliver(entries, type, reserved slots, consumer)` starts them; `repair()` is awaited when groups are gone; `allowed()` before each read.
+        """`deliver(entries, type, reserved slots, consumer)` starts them; `repair()` is awaited when
+        groups are gone; `allowed()` before each read.
 
         `recover()` is awaited, while nothing is being read, when a reply may have been lost with its entries.
         """
@@ -77,12 +79,13 @@ class Reader:
     def room(self) -> None:
         """Slots have become free, or what to read has changed: a read that waits for too little is ended."""
         self._room.set()
-        if self._waiting_for and not self._stopping:
-            if self._nudge is None or self._nudge.done():
-                self._nudge = asyncio.get_running_loop().create_task(self._end_wait())
+        nudging = self._nudge is not None and not self._nudge.done()
+        if self._waiting_for and not self._stopping and not nudging:
+            self._nudge = asyncio.get_running_loop().create_task(self._end_wait())
 
     def doubt(self) -> None:
-        """Something may have been handed to this consumer that never reached it: look before the next read."""
+        """Something may have been handed to this consumer that never reached it: look before the next
+        read."""
         self._in_doubt = True
         self._room.set()
 
@@ -96,7 +99,7 @@ class Reader:
         await self._connection.close_helper()
 
     async def _end_wait(self) -> None:
-        while self._waiting_for and not await self._connection.unblock():
+        while self._waiting_for and not await self._connection.unblock():  # noqa: ASYNC110 - asks the server
             await asyncio.sleep(_NUDGE_SECONDS)  # the read was on its way, and not yet blocked
 
     async def _step(self) -> None:
@@ -162,7 +165,8 @@ class Reader:
         self._deliver(entries, poll.streams[0].kind, poll.slots, consumer)
 
     async def _lost(self, error: Exception) -> None:
-        """The stream or its group is gone (NOGROUP; on Redis 7.0 a blocked read ends with UNBLOCKED), or the server refuses."""
+        """The stream or its group is gone (NOGROUP; on Redis 7.0 a blocked read ends with UNBLOCKED), or
+        the server refuses."""
         structlog.get_logger("riptide.reader").warning("read refused", error=str(error))
         await asyncio.sleep(self._rng.uniform(0, 0.1))
         await self._repair()

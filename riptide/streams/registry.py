@@ -16,7 +16,8 @@ Handle = Callable[[Sequence[Job], Any], Awaitable[None]]
 class Handler:
     """How one type is carried out.
 
-    `handle(batch, ctx)` gets up to `batch_size` jobs in one call. `slots` gives the type executor slots of its own, so that it never
+    `handle(batch, ctx)` gets up to `batch_size` jobs in one call. `slots` gives the type executor slots of
+    its own, so that it never
     waits behind others; 0 means that it shares `workers.concurrency` with them.
     """
 
@@ -53,7 +54,8 @@ class Registry:
 
 
 def load_models(modules: Iterable[str]) -> dict[str, type[Command]]:
-    """RipTide's commands and those that `workers.modules` add as `COMMANDS`: a list of classes, or a mapping."""
+    """RipTide's commands and those that `workers.modules` add as `COMMANDS`: a list of classes, or a
+    mapping."""
     models = dict(COMMANDS)
     for module in modules:
         for model in _extension(module, "COMMANDS"):

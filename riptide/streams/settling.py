@@ -1,4 +1,5 @@
-"""Settles outcomes in groups: what ends while one group is on its way goes with the next, in one round trip."""
+"""Settles outcomes in groups: what ends while one group is on its way goes with the next, in one round
+trip."""
 
 import asyncio
 import itertools
@@ -21,7 +22,8 @@ Settled = Sequence[tuple[Entry, Outcome]]
 
 
 class Settler:
-    """`fenced()` is called when the server says that this consumer was taken over, `settled()` after outcomes are in place."""
+    """`fenced()` is called when the server says that this consumer was taken over, `settled()` after
+    outcomes are in place."""
 
     def __init__(
         self,

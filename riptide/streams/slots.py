@@ -8,7 +8,8 @@ SHARED = ""
 
 
 class Slots:
-    """Counts free slots. A slot is taken before a read asks for entries, so that no more is read than can start."""
+    """Counts free slots. A slot is taken before a read asks for entries, so that no more is read than can
+    start."""
 
     def __init__(self, types: Sequence[CommandType], concurrency: int) -> None:
         self._pool = {kind.name: kind.name if kind.handler.slots else SHARED for kind in types}

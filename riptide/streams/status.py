@@ -23,7 +23,8 @@ FINAL = frozenset({"done", "skipped", "dead"})
 class Status:
     """Where a command stands.
 
-    `state` is queued, running, retrying (`due_ms` says when, in Unix ms), done, skipped, dead, or unknown: never published, or so long
+    `state` is queued, running, retrying (`due_ms` says when, in Unix ms), done, skipped, dead, or unknown:
+    never published, or so long
     ago that its entry has been trimmed. `value` is what the handler returned.
     """
 

@@ -43,7 +43,8 @@ _SWEEP_SECONDS = 5.0
 class Worker:
     """Carries out commands of `types` until `stop()`.
 
-    `store` belongs to the running loop; `beat_store` to the heartbeat thread alone. `context` is handed to every handler.
+    `store` belongs to the running loop; `beat_store` to the heartbeat thread alone. `context` is handed to
+    every handler.
     """
 
     def __init__(
@@ -95,7 +96,8 @@ class Worker:
         completion = Completion(self._keys, self._settings.streams, self.name)
         settler = Settler(self._store, completion, partial(self._was_fenced, self.name), self._settled)
         self._executor = Executor(self._settings, settler, self._slots, self._context, self._heartbeat.now)
-        #: When the last heartbeat after which this consumer was known to be intact was sent (time.monotonic()).
+        #: When the last heartbeat after which this consumer was known to be intact was sent
+        #: (time.monotonic()).
         self._heard_at = -math.inf
         self._unsure = True
 
@@ -184,7 +186,8 @@ class Worker:
             self._spawn(self._renew())
 
     async def _renew(self) -> None:
-        """This consumer was taken over: drop what it runs, which others run now, and go on under a new name."""
+        """This consumer was taken over: drop what it runs, which others run now, and go on under a new
+        name."""
         if self._renewal is None or self._renewal.done():
             self._renewal = self._spawn(self._become_new())
         await asyncio.shield(self._renewal)
@@ -243,7 +246,8 @@ class Worker:
         return time.monotonic() - self._heard_at <= self._settings.workers.lease_seconds
 
     async def _may_read(self) -> None:
-        """Who was silent for a lease may have been taken over: what it reads then would be lost from sight."""
+        """Who was silent for a lease may have been taken over: what it reads then would be lost from
+        sight."""
         while not self._is_intact():
             self._beaten.clear()
             await self._beaten.wait()

@@ -1,6 +1,7 @@
 """What the benchmarks share: one server, pinned CPUs, interleaved rounds, medians and ratios.
 
-Machines are noisy: a bare time says little. Each benchmark runs its floor (plain redis-py on the same server) and RipTide in turn,
+Machines are noisy: a bare time says little. Each benchmark runs its floor (plain redis-py on the same
+server) and RipTide in turn,
 A B A B, and prints the ratio of their medians beside the spread of the ratios of single rounds.
 """
 
@@ -42,7 +43,7 @@ def server(*, same_cpu: bool) -> Iterator[str]:
         tempfile.TemporaryDirectory() as directory,
         EmbeddedServer(Path(directory), port=_free_port()) as running,
     ):
-        os.sched_setaffinity(running.pid, {server_cpu})
+        os.sched_setaffinity(running.pid or 0, {server_cpu})
         os.sched_setaffinity(0, {client_cpu})
         console.print(f"embedded Valkey, AOF on; server on CPU {server_cpu}, client on CPU {client_cpu}")
         try:
@@ -65,9 +66,8 @@ def settings(url: str, prefix: str) -> Settings:
 class Comparison:
     """Pairs of measurements of one thing: its floor and RipTide, in the same unit."""
 
-    def __init__(self, name: str, floor: str, unit: str, *, higher_is_better: bool, reach: str) -> None:
+    def __init__(self, name: str, floor: str, unit: str, *, reach: str) -> None:
         self.name, self.floor, self.unit, self.reach = name, floor, unit, reach
-        self.higher_is_better = higher_is_better
         self.pairs: list[tuple[float, float]] = []
 
     def row(self) -> list[str]:
