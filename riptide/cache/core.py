@@ -32,13 +32,17 @@ class Core:
         settings: CacheSettings,
         shards: Callable[[str], int] = one_shard,
         clock: Clock | None = None,
+        *,
+        clustered: bool = True,
     ) -> None:
+        """`clustered` tells whether keys of different slots need calls of their own."""
         self.keys, self.settings = keys, settings
         self.clock = clock or SystemClock()
         self.codec = Codec(settings)
         self.stats = CacheStats()
         self.time = ServerTime(self.clock)
         self.lease_ms = round(min(settings.lease_seconds, LONGEST_LEASE_SECONDS) * 1000)
+        self.clustered = clustered
         self._shards = shards
         self._spaces: dict[tuple[str | None, str | None], Space] = {}
 

@@ -76,7 +76,8 @@ def get_or_load(job: Job, *, refresh: bool = False) -> Flow[Found]:
 
 def _lease_or_wait(job: Job, ticket: Ticket, refresh: bool) -> Flow[Found]:
     core = job.core
-    give_up = core.clock.monotonic() + core.lease_ms / 1000
+    # A pause longer than a lease: whoever waits for a dead loader finds the lease free before giving up.
+    give_up = core.clock.monotonic() + core.lease_ms / 1000 + _LONGEST_PAUSE_SECONDS
     pause = _FIRST_PAUSE_SECONDS
     while True:
         answer = yield from ask(lease.take(core, ticket, force=refresh))

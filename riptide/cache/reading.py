@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from riptide.cache.codec import Damaged
 from riptide.cache.core import Core
-from riptide.cache.entry import Aging, Entry, Miss, open_entry, open_value
+from riptide.cache.entry import Aging, Entry, Miss, open_entry, open_plain, open_value
 from riptide.cache.space import Part, Shard, Space
 from riptide.store.operation import Flow, Operation, ask, ask_all, identity
 from riptide.store.script import Script
@@ -20,7 +21,6 @@ _MGET_KEYS = 500
 
 Pair = list[bytes | None]
 UNSETTLED: Any = object()
-_TO_SETTLE = (Miss, Aging)
 
 
 def read(shard: Shard, digest: str) -> Operation[Pair]:
@@ -30,6 +30,13 @@ def read(shard: Shard, digest: str) -> Operation[Pair]:
 
 def quick(core: Core, pair: Pair) -> Any:
     """The value if it is a hit that needs no second thought, counted; else UNSETTLED."""
+    value = _opened(core, pair)
+    if value is not UNSETTLED:
+        core.stats.hits += 1
+    return value
+
+
+def _opened(core: Core, pair: Pair) -> Any:
     data, epoch = pair
     if data is None or epoch is None:
         return UNSETTLED
@@ -38,10 +45,7 @@ def quick(core: Core, pair: Pair) -> Any:
     except Damaged:
         return UNSETTLED
     kind = type(value)
-    if kind is Miss or kind is Aging:
-        return UNSETTLED
-    core.stats.hits += 1
-    return value
+    return UNSETTLED if kind is Miss or kind is Aging else value
 
 
 def settle(core: Core, shard: Shard, digest: str, pair: Pair, default: Any) -> Flow[Any]:
@@ -91,11 +95,12 @@ def server_now(core: Core, shard: Shard) -> Flow[int]:
 def get_many(core: Core, space: Space, keys: Iterable[str]) -> Flow[dict[str, Any]]:
     """The fresh values by key; keys without one are left out. One MGET per slot, all in one round trip."""
     parts = [part for whole in space.split(keys) for part in _cut(whole)]
-    operations = [_read_part(part) for part in parts]
     if len(parts) == 1:
-        replies = [(yield from ask(operations[0]))]
+        replies = [(yield from ask(_read_part(parts[0])))]
+    elif core.clustered:
+        replies = yield from ask_all([_read_part(part) for part in parts])
     else:
-        replies = yield from ask_all(operations)
+        replies = yield from ask(_read_together(parts))
     found: dict[str, Any] = {}
     for part, reply in zip(parts, replies, strict=True):
         yield from _open_all(core, part, reply, found)
@@ -112,30 +117,33 @@ def _cut(part: Part) -> Iterator[Part]:
 
 
 def _read_part(part: Part) -> Operation[Pair]:
+    return Operation(("MGET", *_keys_of(part)), identity)
+
+
+def _read_together(parts: list[Part]) -> Operation[list[Pair]]:
+    """All parts in one MGET, where slots do not matter."""
+
+    def parse(reply: Pair) -> list[Pair]:
+        each = iter(reply)
+        return [list(islice(each, len(part.keys) + 1)) for part in parts]
+
+    return Operation(("MGET", *[key for part in parts for key in _keys_of(part)]), parse)
+
+
+def _keys_of(part: Part) -> list[str]:
     prefix = part.shard.prefix
-    return Operation(("MGET", *[prefix + digest for digest in part.digests], part.shard.epoch), identity)
+    return [*[prefix + digest for digest in part.digests], part.shard.epoch]
 
 
 def _open_all(core: Core, part: Part, reply: Pair, found: dict[str, Any]) -> Flow[None]:
-    epoch, codec = reply[-1], core.codec
+    epoch = reply[-1]
     if epoch is None:
         return
-    unsettled = []
-    for at, (key, data) in enumerate(zip(part.keys, reply)):  # noqa: B905 - the epoch comes after the entries
-        if data is None:
-            continue
-        try:
-            value = open_value(data, epoch, codec)
-        except Damaged:
-            unsettled.append(at)
-            continue
-        kind = type(value)
-        if kind is bytes or kind not in _TO_SETTLE:
-            found[key] = value
-        elif kind is Aging:
-            unsettled.append(at)
-    for at in unsettled:
-        value = yield from value_of(core, part.shard, part.digests[at], [reply[at], epoch])
+    for at in open_plain(part.keys, reply, epoch, found):
+        pair = [reply[at], epoch]
+        value = _opened(core, pair)
+        if value is UNSETTLED:
+            value = yield from value_of(core, part.shard, part.digests[at], pair)
         if not isinstance(value, Miss):
             found[part.keys[at]] = value
 

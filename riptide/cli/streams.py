@@ -75,8 +75,9 @@ def _print(states: list[StreamState], rates: dict[str, float], *, as_json: bool)
 
 def table(states: list[StreamState], rates: dict[str, float]) -> Table:
     """The states as a table, a row per type."""
-    shown = Table(title="Streams", title_justify="left")
-    shown.add_column("type")
+    # Without lines it fits into 80 columns.
+    shown = Table(title="Streams", title_justify="left", box=None, pad_edge=False)
+    shown.add_column("type", no_wrap=True)
     for name in ("lag", "pending", "oldest", "rate/s", "workers", "retries", "dead", "entries"):
         shown.add_column(name, justify="right")
     for state in states:

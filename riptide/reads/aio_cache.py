@@ -44,7 +44,7 @@ class AsyncCache:
         clock: Clock | None = None,
     ) -> None:
         self._store = store
-        self._core = Core(keys, settings, shards, clock)
+        self._core = Core(keys, settings, shards, clock, clustered=store.clustered)
         self._buffer = WriteBuffer(settings.write_behind_max_entries)
         self._flushing = asyncio.Lock()
         self._background = AsyncBackground(self.flush, settings.write_behind_flush_seconds, self._count_error)

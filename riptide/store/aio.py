@@ -15,7 +15,7 @@ from riptide.store import connect
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
 from riptide.store.pool import Again, AsyncConnections
 from riptide.store.slowlog import SlowLog
-from riptide.store.sync import translate
+from riptide.store.sync import cluster_errors, settle, translate
 from riptide.store.wire import Args, pack
 
 T = TypeVar("T")
@@ -50,6 +50,8 @@ class AsyncPoolTransport:
         try:
             while True:
                 try:
+                    if not connection.is_connected:
+                        await connection.connect()  # sending connects too, but without asking Sentinel
                     await connection.send_packed_command(packed)
                     return await read(connection)
                 except redis.ResponseError:
@@ -101,10 +103,12 @@ class AsyncClusterTransport:
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         async with self._places:
+            # Before it knows the slots redis-py asks any node, and closes all connections after a few MOVED.
+            await self.client.initialize()
             for _ in range(_TRIES_WHEN_CLOSED):
                 # When one connection fails, redis-py closes those that others are using: an AttributeError
                 # there.
-                with contextlib.suppress(AttributeError):
+                with contextlib.suppress(AttributeError), cluster_errors():
                     return await call()
             raise redis.ConnectionError("connections to the cluster were closed while they were in use")
 
@@ -117,6 +121,8 @@ class AsyncStore:
 
     def __init__(self, transport: AsyncTransport, max_pipeline: int, slow_log: SlowLog) -> None:
         self.transport = transport
+        #: Whether keys of different slots need calls of their own.
+        self.clustered = isinstance(transport, AsyncClusterTransport)
         self._max_pipeline = max_pipeline
         self._slow_log = slow_log
 
@@ -131,11 +137,11 @@ class AsyncStore:
             raise translate(error) from error
         if (seconds := time.perf_counter() - started) > self._slow_log.threshold:
             self._slow_log.note(operation, seconds)
-        return operation.parse(reply)
+        return settle(operation, reply)
 
     async def run_all(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         """Send several in one round trip (one per server, and per `redis.max_pipeline_size`); raise the
-        first error."""
+        first error, after all were carried out."""
         replies: list[Any] = []
         try:
             for start in range(0, len(operations), self._max_pipeline):
@@ -143,9 +149,11 @@ class AsyncStore:
                 replies += await self.transport.send_all([operation.args for operation in part])
         except redis.RedisError as error:
             raise translate(error) from error
-        return [
-            await self._settle(operation, reply) for operation, reply in zip(operations, replies, strict=True)
+        pairs = [
+            (operation, await self._teach(operation) if isinstance(reply, NoScriptError) else reply)
+            for operation, reply in zip(operations, replies, strict=True)
         ]
+        return [settle(operation, reply) for operation, reply in pairs]
 
     async def drive(self, flow: Flow[T]) -> T:
         """Run a flow to its end, sleeping and calling on its behalf."""
@@ -175,17 +183,12 @@ class AsyncStore:
             case Pause():
                 return await asyncio.sleep(step.seconds)
 
-    async def _settle(self, operation: Operation[T], reply: Any) -> T:
-        if isinstance(reply, NoScriptError):
-            reply = await self._teach(operation)
-        if isinstance(reply, redis.RedisError):
-            raise translate(reply) from reply
-        return operation.parse(reply)
-
     async def _teach(self, operation: Operation[Any]) -> Any:
         assert operation.script is not None
         try:
             return await self.transport.send(operation.script.full(operation.args))
+        except redis.ResponseError as error:
+            return error
         except redis.RedisError as error:
             raise translate(error) from error
 

@@ -8,7 +8,7 @@ import redis
 import redis.asyncio
 
 from riptide.store.aio import AsyncClusterTransport, AsyncPoolTransport, AsyncStore
-from riptide.store.sync import translate
+from riptide.store.sync import cluster_errors, translate
 from riptide.store.wire import Args, pack
 
 _MARGIN_SECONDS = 5.0
@@ -59,6 +59,9 @@ class BlockingConnection:
             except (redis.RedisError, OSError):
                 await self.close_helper()
                 return False
+            except BaseException:
+                await self.close_helper()  # cancelled: as in send()
+                raise
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -78,12 +81,17 @@ class BlockingConnection:
             connection = await _to_node(transport.client, self._key)
         # Not read_response(timeout=…): that answers None when the time is up, as an idle BLOCK does.
         connection.socket_timeout = self._timeout
-        await connection.connect()
+        try:
+            await connection.connect()
+        except BaseException:
+            await _disconnect(connection)  # cancelled half-way
+            raise
         return connection
 
 
 async def _to_node(client: "redis.asyncio.RedisCluster", key: str) -> Any:
-    await client.execute_command("EXISTS", key)  # follows a slot that has moved, and remembers it
+    with cluster_errors():
+        await client.execute_command("EXISTS", key)  # follows a slot that has moved, and remembers it
     node = client.get_node_from_key(key)
     if node is None:
         raise redis.ConnectionError(f"no node of the cluster serves the slot of {key}")

@@ -85,13 +85,16 @@ def _common(settings: RedisSettings) -> dict[str, Any]:
         options["username"] = settings.username
     if settings.password:
         options["password"] = settings.password.get_secret_value()
-    if settings.url.get_secret_value().startswith("rediss") and not settings.tls_verify:
+    tls = settings.url.get_secret_value().startswith("rediss")
+    if tls and not settings.tls_verify:
         options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
     for name, value in (
         ("ssl_ca_certs", settings.tls_ca_certs),
         ("ssl_certfile", settings.tls_certfile),
         ("ssl_keyfile", settings.tls_keyfile),
     ):
+        if value and not tls:
+            raise ConfigError(f"redis.{name.replace('ssl', 'tls')} needs a URL with TLS, as in rediss://")
         if value:
             options[name] = value
     return options
@@ -114,11 +117,11 @@ def sync_pool(settings: RedisSettings, target: Target) -> Connections:
     }  # the transport tries again, not the connection
     if target.shape == "standalone":
         factory = redis.ConnectionPool.from_url(target.url, **options)
-    else:
-        options |= dict(target.options)
-        sentinels = redis.Sentinel(target.nodes, sentinel_kwargs=_to_sentinels(options))
-        factory = redis.SentinelConnectionPool(target.service, sentinels, **options)
-    return Connections(factory.make_connection, settings.pool_size, patience)
+        return Connections(factory.make_connection, settings.pool_size, patience)
+    options |= dict(target.options)
+    sentinels = redis.Sentinel(target.nodes, sentinel_kwargs=_to_sentinels(options))
+    factory = redis.SentinelConnectionPool(target.service, sentinels, **options)
+    return Connections(factory.make_connection, settings.pool_size, patience, sentinels.sentinels)
 
 
 def async_pool(settings: RedisSettings, target: Target) -> AsyncConnections:
@@ -126,11 +129,11 @@ def async_pool(settings: RedisSettings, target: Target) -> AsyncConnections:
     options = _common(settings) | {"retry": AsyncRetry(NoBackoff(), 0)}
     if target.shape == "standalone":
         factory = redis.asyncio.ConnectionPool.from_url(target.url, **options)
-    else:
-        options |= dict(target.options)
-        sentinels = async_sentinel.Sentinel(target.nodes, sentinel_kwargs=_to_sentinels(options))
-        factory = async_sentinel.SentinelConnectionPool(target.service, sentinels, **options)
-    return AsyncConnections(factory.make_connection, settings.pool_size, patience)
+        return AsyncConnections(factory.make_connection, settings.pool_size, patience)
+    options |= dict(target.options)
+    sentinels = async_sentinel.Sentinel(target.nodes, sentinel_kwargs=_to_sentinels(options))
+    factory = async_sentinel.SentinelConnectionPool(target.service, sentinels, **options)
+    return AsyncConnections(factory.make_connection, settings.pool_size, patience, sentinels.sentinels)
 
 
 def sync_cluster(settings: RedisSettings, target: Target) -> redis.RedisCluster:
@@ -148,5 +151,7 @@ def async_cluster(settings: RedisSettings, target: Target) -> redis.asyncio.Redi
 
 
 def _to_sentinels(options: dict[str, Any]) -> dict[str, Any]:
-    kept = {"socket_connect_timeout", "socket_timeout"} | {name for name in options if name.startswith("ssl")}
+    kept = {"socket_connect_timeout", "socket_timeout", "retry"} | {
+        name for name in options if name.startswith("ssl")
+    }
     return {name: value for name, value in options.items() if name in kept and name != "ssl_keyfile_password"}

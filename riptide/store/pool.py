@@ -10,10 +10,10 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import redis
+import redis.asyncio
 from redis.backoff import AbstractBackoff
 
 BUSY = "all {} connections have been busy for {:g} s; redis.pool_size bounds them"
@@ -22,16 +22,24 @@ BUSY = "all {} connections have been busy for {:g} s; redis.pool_size bounds the
 class Connections:
     """For threads. A forked child starts with none of its parent's."""
 
-    def __init__(self, make: Callable[[], Any], size: int, patience_seconds: float) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        size: int,
+        patience_seconds: float,
+        sentinels: Sequence[redis.Redis] = (),
+    ) -> None:
         self._make = make
         self._size = size
         self._patience = patience_seconds
-        self._waiters = 0
-        self._returned = threading.Condition()
+        self._sentinels = sentinels
         self._fill()
 
     def _fill(self) -> None:
         self._process = os.getpid()
+        # New in a child too: another thread of the parent may have been waiting, or holding the lock.
+        self._waiters = 0
+        self._returned = threading.Condition()
         # Places that have no connection yet lie below those that have: the most recently used is taken first.
         self._idle: deque[Any] = deque([None] * self._size)
         self._made: list[Any] = []
@@ -74,16 +82,25 @@ class Connections:
     def close(self) -> None:
         for connection in self._made:
             connection.disconnect()
+        for sentinel in self._sentinels:
+            sentinel.close()
 
 
 class AsyncConnections:
     """For the tasks of one event loop."""
 
-    def __init__(self, make: Callable[[], Any], size: int, patience_seconds: float) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        size: int,
+        patience_seconds: float,
+        sentinels: Sequence[redis.asyncio.Redis] = (),
+    ) -> None:
         #: Makes a connection that is not counted and belongs to the caller.
         self.make = make
         self._size = size
         self._patience = patience_seconds
+        self._sentinels = sentinels
         self._idle: deque[Any] = deque([None] * size)
         self._made: list[Any] = []
         self._waiters: deque[asyncio.Future[Any]] = deque()
@@ -120,6 +137,8 @@ class AsyncConnections:
     async def close(self) -> None:
         for connection in self._made:
             await connection.disconnect()
+        for sentinel in self._sentinels:
+            await sentinel.aclose()
 
 
 class Again:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 import redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisClusterException
 
 from riptide.config import Settings
 from riptide.errors import RiptideError, ServerRefused, ServerUnavailable
@@ -53,6 +53,8 @@ class PoolTransport:
         try:
             while True:
                 try:
+                    if not connection.is_connected:
+                        connection.connect()  # sending connects too, but without asking Sentinel
                     connection.send_packed_command(packed)
                     return read(connection)
                 except redis.ResponseError:
@@ -102,7 +104,8 @@ class ClusterTransport:
         if not places.acquire(timeout=self._patience):
             raise redis.ConnectionError(BUSY.format(self._size, self._patience))
         try:
-            yield
+            with cluster_errors():
+                yield
         finally:
             places.release()
 
@@ -125,6 +128,8 @@ class Store:
 
     def __init__(self, transport: Transport, max_pipeline: int, slow_log: SlowLog) -> None:
         self._transport = transport
+        #: Whether keys of different slots need calls of their own.
+        self.clustered = isinstance(transport, ClusterTransport)
         self._max_pipeline = max_pipeline
         self._slow_log = slow_log
 
@@ -139,11 +144,11 @@ class Store:
             raise translate(error) from error
         if (seconds := time.perf_counter() - started) > self._slow_log.threshold:
             self._slow_log.note(operation, seconds)
-        return operation.parse(reply)
+        return settle(operation, reply)
 
     def run_all(self, operations: Sequence[Operation[Any]]) -> list[Any]:
         """Send several in one round trip (one per server, and per `redis.max_pipeline_size`); raise the
-        first error."""
+        first error, after all were carried out."""
         replies: list[Any] = []
         try:
             for start in range(0, len(operations), self._max_pipeline):
@@ -151,7 +156,11 @@ class Store:
                 replies += self._transport.send_all([operation.args for operation in part])
         except redis.RedisError as error:
             raise translate(error) from error
-        return [self._settle(operation, reply) for operation, reply in zip(operations, replies, strict=True)]
+        pairs = [
+            (operation, self._teach(operation) if isinstance(reply, NoScriptError) else reply)
+            for operation, reply in zip(operations, replies, strict=True)
+        ]
+        return [settle(operation, reply) for operation, reply in pairs]
 
     def drive(self, flow: Flow[T]) -> T:
         """Run a flow to its end, sleeping and calling on its behalf."""
@@ -180,17 +189,12 @@ class Store:
             case Pause():
                 return time.sleep(step.seconds)
 
-    def _settle(self, operation: Operation[T], reply: Any) -> T:
-        if isinstance(reply, NoScriptError):
-            reply = self._teach(operation)
-        if isinstance(reply, redis.RedisError):
-            raise translate(reply) from reply
-        return operation.parse(reply)
-
     def _teach(self, operation: Operation[Any]) -> Any:
         assert operation.script is not None
         try:
             return self._transport.send(operation.script.full(operation.args))
+        except redis.ResponseError as error:
+            return error
         except redis.RedisError as error:
             raise translate(error) from error
 
@@ -198,10 +202,33 @@ class Store:
         self._transport.close()
 
 
-def translate(error: redis.RedisError) -> RiptideError:
+def settle(operation: Operation[T], reply: Any) -> T:
+    """The value of one reply of several; raises what stands there as an exception."""
+    if isinstance(reply, Exception):
+        raise translate(reply) from reply
+    return operation.parse(reply)
+
+
+@contextlib.contextmanager
+def cluster_errors() -> Iterator[None]:
+    """redis-py's cluster client has errors that are no RedisError: no node reached, slots nobody serves."""
+    try:
+        yield
+    except RedisClusterException as error:
+        cause = error.__cause__
+        if isinstance(cause, redis.AuthenticationError):
+            raise cause from None
+        raise redis.ConnectionError(str(error)) from error
+
+
+def translate(error: Exception) -> RiptideError:
     """Say in our own terms what redis-py reports: the server refused, or could not be reached."""
     if isinstance(error, redis.ResponseError):
         return ServerRefused(str(error))
+    if isinstance(error, redis.AuthenticationError):
+        return ServerUnavailable(
+            f"Redis refused the login: {error} Check redis.username and redis.password, or those in redis.url"
+        )
     # The text of redis-py's errors names host and port, never a password.
     cause = str(error) or type(error).__name__
     return ServerUnavailable(f"Redis cannot be reached: {cause}; check redis.url and that the server runs")
@@ -213,7 +240,8 @@ def open_store(settings: Settings) -> Store:
     limits = settings.redis.max_pipeline_size, SlowLog(settings.performance)
     if target.shape == "cluster":
         try:
-            client = connect.sync_cluster(settings.redis, target)  # connects at once
+            with cluster_errors():
+                client = connect.sync_cluster(settings.redis, target)  # connects at once
         except redis.RedisError as error:
             raise translate(error) from error
         patience = settings.redis.command_timeout_ms / 1000

@@ -17,7 +17,7 @@ import structlog
 from riptide.clock import Clock
 from riptide.config import Settings
 from riptide.errors import RiptideError
-from riptide.store.aio import AsyncClusterTransport, AsyncStore
+from riptide.store.aio import AsyncStore
 from riptide.store.blocking import BlockingConnection
 from riptide.store.keys import PARTITIONS, Keys
 from riptide.store.sync import Store
@@ -206,8 +206,7 @@ class Worker:
     # Reading and running
 
     def _make_readers(self) -> list[Reader]:
-        cluster = isinstance(self._store.transport, AsyncClusterTransport)
-        groups = [[p] for p in PARTITIONS] if cluster else [list(PARTITIONS)]
+        groups = [[p] for p in PARTITIONS] if self._store.clustered else [list(PARTITIONS)]
         return [self._make_reader(partitions) for partitions in groups]
 
     def _make_reader(self, partitions: list[str]) -> Reader:

@@ -1,0 +1,1 @@
+"""What `scripts/run` does: start everything, drive real input through it, show what happens, and judge it."""
