@@ -97,7 +97,7 @@ def get_many(core: Core, space: Space, keys: Iterable[str]) -> Flow[dict[str, An
     parts = [part for whole in space.split(keys) for part in _cut(whole)]
     if len(parts) == 1:
         replies = [(yield from ask(_read_part(parts[0])))]
-    elif core.clustered:
+    elif core.clustered or not parts:
         replies = yield from ask_all([_read_part(part) for part in parts])
     else:
         replies = yield from ask(_read_together(parts))

@@ -68,12 +68,10 @@ def synchronous(url: str, rounds: int) -> list[harness.Comparison]:
             lambda: harness.p50_us(lambda: rt.cache.get("key-1", tenant=TENANT), TIMES),
         )
         found = [one]
-        for size in (10, 100):
-            found.append(
-                batch(
-                    rounds, f"batch get of {size}", partial(plain.mget, plain_names[:size]), rt, names[:size]
-                )
-            )
+        found += [
+            batch(rounds, f"batch get of {size}", partial(plain.mget, plain_names[:size]), rt, names[:size])
+            for size in (10, 100)
+        ]
         document = {"title": "a page", "words": ["persistence", "layer"] * 38, "views": 12_345}
         for name, plain_name in zip(names, plain_names, strict=True):
             plain.set(plain_name, to_json(document))

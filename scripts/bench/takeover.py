@@ -1,4 +1,4 @@
-"""From the SIGKILL of a worker to the next start of what it held; an idle worker waits, with default settings.
+"""From the SIGKILL of a worker to the next start of what it held, in an idle worker with default settings.
 
 There is no floor: plain redis-py never starts it again. Each kill takes a worker that holds ten commands.
 """
