@@ -46,8 +46,8 @@ class PublishRefused(ServerRefused):
 class PublishUnknown(ServerUnavailable):
     """The connection failed before the answer came: the commands may or may not be in their streams.
 
-    Pass the error to `rt.publish_again(error)`: it repeats the very same attempt, and what
-    was already accepted is not published twice.
+    Pass the error to `rt.publish_again(error)`: it repeats the very same attempt, and what was already
+    accepted is not published twice.
     """
 
     def __init__(self, message: str, attempt: "Attempt") -> None:

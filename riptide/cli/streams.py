@@ -23,9 +23,8 @@ def streams_command(
 ) -> None:
     """Show each type's backlog, what is being worked on, retries, dead letters, and rates.
 
-    lag: not yet seen by a worker; pending: being worked on; oldest: age of the oldest unfinished one;
-    rate: handed to workers per second,
-    measured between two looks.
+    lag: not yet seen by a worker; pending: being worked on; oldest: age of the oldest unfinished one; rate:
+    handed to workers per second, measured between two looks.
     """
     with common.client() as (rt, keys):
         kinds = sorted(load_models(rt.settings.workers.modules))

@@ -35,8 +35,8 @@ def worker_command(
     """Carry out commands until SIGTERM or Ctrl-C.
 
     The first signal hands back what has not started and finishes what has; a second one stops at once, and
-    other workers take over.
-    Any number of workers may run, on any number of hosts; each type may have pools of its own.
+    other workers take over. Any number of workers may run, on any number of hosts; each type may have pools
+    of its own.
     """
     settings = common.settings()
     if concurrency is not None:

@@ -31,11 +31,9 @@ class RipTide:
     ) -> Ref:
         """Publish a command; its reference comes back.
 
-        With an idempotency `key` a second publish within `streams.idempotency_window_seconds` changes
-        nothing and answers with the
-        first one's reference. `trace` is a W3C traceparent. Raises InvalidInput, UnknownCommand,
-        PublishRefused,
-        or PublishUnknown when the answer was lost.
+        With an idempotency `key` a second publish within `streams.idempotency_window_seconds` changes nothing
+        and answers with the first one's reference. `trace` is a W3C traceparent. Raises InvalidInput,
+        UnknownCommand, PublishRefused, or PublishUnknown when the answer was lost.
         """
         return self.store.drive(self._publisher.publish(Outgoing(command, tenant, trace), key))
 

@@ -103,13 +103,15 @@ class AsyncClusterTransport:
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         async with self._places:
-            # Before it knows the slots redis-py asks any node, and closes all connections after a few MOVED.
-            await self.client.initialize()
-            for _ in range(_TRIES_WHEN_CLOSED):
-                # When one connection fails, redis-py closes those that others are using: an AttributeError
-                # there.
-                with contextlib.suppress(AttributeError), cluster_errors():
-                    return await call()
+            with cluster_errors():
+                # Before it knows the slots redis-py asks any node, and closes all connections after a few
+                # MOVED.
+                await self.client.initialize()
+                for _ in range(_TRIES_WHEN_CLOSED):
+                    # When one connection fails, redis-py closes those that others are using: an
+                    # AttributeError there.
+                    with contextlib.suppress(AttributeError):
+                        return await call()
             raise redis.ConnectionError("connections to the cluster were closed while they were in use")
 
     async def close(self) -> None:

@@ -1,8 +1,8 @@
 """One way to a server, whatever its shape: standalone, Sentinel or Cluster, plain or TLS, TCP or unix socket.
 
 URLs: `redis://`, `rediss://` (TLS), `unix://`; `redis+sentinel://h1:26379,h2:26379/<service>`
-(`rediss+sentinel://` for
-TLS), and `redis+cluster://h1:6379,h2:6379` (or any standalone URL with `redis.cluster_mode`).
+(`rediss+sentinel://` for TLS), and `redis+cluster://h1:6379,h2:6379` (or any standalone URL with
+`redis.cluster_mode`).
 """
 
 from dataclasses import dataclass

@@ -1,10 +1,8 @@
 """What the faces send: pure descriptions of one command, and flows of several.
 
 An operation's logic is written once as `build(args) -> Operation` with its `parse(reply) -> value`. What
-takes several
-steps is a generator that yields operations and receives their values; the synchronous and the asynchronous
-store
-drive the same generator, so no logic exists twice.
+takes several steps is a generator that yields operations and receives their values; the synchronous and the
+asynchronous store drive the same generator, so no logic exists twice.
 """
 
 from collections.abc import Callable, Generator, Sequence

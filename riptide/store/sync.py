@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 import redis
+from redis.asyncio.sentinel import MasterNotFoundError as AsyncMasterNotFoundError
 from redis.exceptions import NoScriptError, RedisClusterException
+from redis.sentinel import MasterNotFoundError
 
 from riptide.config import Settings
 from riptide.errors import RiptideError, ServerRefused, ServerUnavailable
@@ -231,6 +233,8 @@ def translate(error: Exception) -> RiptideError:
         )
     # The text of redis-py's errors names host and port, never a password.
     cause = str(error) or type(error).__name__
+    if isinstance(error, (MasterNotFoundError, AsyncMasterNotFoundError)):
+        cause = cause.partition(" : ")[0] + " by any Sentinel"  # then come the clients, at length
     return ServerUnavailable(f"Redis cannot be reached: {cause}; check redis.url and that the server runs")
 
 

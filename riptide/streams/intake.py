@@ -1,10 +1,9 @@
 """Decides what one connection reads next. Pure: it sees slots and what earlier reads brought, and touches
 no socket.
 
-A blocking read waits for all streams at once, but COUNT is per stream, so it could bring far more than
-there is room for. It
-therefore asks for one entry only; streams that showed signs of life are then polled, the free slots
-divided among them.
+A blocking read waits for all streams at once, but COUNT is per stream, so it could bring far more than there
+is room for. It therefore asks for one entry only; streams that showed signs of life are then polled, the free
+slots divided among them.
 """
 
 import time

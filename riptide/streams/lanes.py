@@ -1,9 +1,8 @@
 """Lanes: what makes publishing idempotent (DESIGN §4).
 
-A lane is an id with a counter, borrowed like a connection, with one publish in flight. The server
-remembers the last
-number of each lane, so a repeated attempt is recognised; a high-water mark per producer would drop what
-arrives out of order.
+A lane is an id with a counter, borrowed like a connection, with one publish in flight. The server remembers
+the last number of each lane, so a repeated attempt is recognised; a high-water mark per producer would drop
+what arrives out of order.
 """
 
 import os

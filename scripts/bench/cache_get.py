@@ -1,8 +1,7 @@
 """Reading the cache: a hit of 1 KiB, synchronous and asynchronous, and batches of 10 and 100.
 
-Floors: redis-py's GET, and MGET, of values of the same size under keys of the same length. RipTide reads
-the namespace's
-epoch too, checks it and the checksum, and decodes.
+Floors: redis-py's GET, and MGET, of values of the same size under keys of the same length. RipTide reads the
+namespace's epoch too, checks it and the checksum, and decodes.
 """
 
 import asyncio

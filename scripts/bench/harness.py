@@ -1,8 +1,8 @@
 """What the benchmarks share: one server, pinned CPUs, interleaved rounds, medians and ratios.
 
-Machines are noisy: a bare time says little. Each benchmark runs its floor (plain redis-py on the same
-server) and RipTide in turn,
-A B A B, and prints the ratio of their medians beside the spread of the ratios of single rounds.
+Machines are noisy: a bare time says little. Each benchmark runs its floor (plain redis-py on the same server)
+and RipTide in turn, A B A B, and prints the ratio of their medians beside the spread of the ratios of single
+rounds.
 """
 
 import argparse
