@@ -21,9 +21,9 @@ _SHORTEST_SECONDS = 0.02
 class Heartbeat(threading.Thread):
     """Beats every `interval` seconds, and at the moment when another member would be overdue.
 
-    It goes on while the event loop ticks, or is held by a handler that is still within its timeout. A loop that
-    is held longer cannot be saved from inside: the process starts itself anew in place, and what it held is
-    taken over. `heard` gets each answer and when its heartbeat was sent (time.monotonic()).
+    It goes on while the event loop ticks, or is held by a handler that is still within its timeout. A loop
+    that is held longer cannot be saved from inside: the process starts itself anew in place, and what it held
+    is taken over. `heard` gets each answer and when its heartbeat was sent (time.monotonic()).
     """
 
     def __init__(

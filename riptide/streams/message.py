@@ -169,6 +169,19 @@ def read(entry: Entry, max_body_bytes: int) -> Message:
     )
 
 
+def log_facts(entry: Entry) -> dict[str, str]:
+    """What every log line about a command carries, even if the command cannot be read."""
+    facts = {"command": entry.kind, "id": identity_of(entry)[0], "ref": str(_ref_of(entry))}
+    fields = unpack_fields(original_fields(entry))
+    if b"trace" in fields[::2]:
+        facts["trace"] = _by_name(fields)[b"trace"][:LONGEST_TEXT].decode("utf-8", "replace")
+    return facts
+
+
+def _ref_of(entry: Entry) -> Ref:
+    return Ref(entry.kind, entry.partition, carried(entry)[0])
+
+
 def _own_id(entry: Entry) -> str:
     """What serves as the id where the producer gave none: entries of two streams may share an entry id."""
     return str(Ref(entry.kind, entry.partition, entry.id))

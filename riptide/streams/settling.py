@@ -12,7 +12,7 @@ from riptide.errors import ServerUnavailable
 from riptide.store.aio import AsyncStore
 from riptide.streams.completion import FENCED, Completion
 from riptide.streams.job import Again, Buried, Outcome
-from riptide.streams.message import Entry
+from riptide.streams.message import Entry, log_facts
 
 _LONGEST_PAUSE = 1.0
 _LONGEST_REFUSAL_PAUSE = 10.0
@@ -109,7 +109,7 @@ class Settler:
             self.stuck.append(entry)
             self._tries[entry.id] = 0
         self._tries[entry.id] += 1
-        self._log.error("cannot settle", entry=entry.id, kind=entry.kind, error=str(error))
+        self._log.error("cannot settle", **log_facts(entry), error=str(error))
         if self._tries[entry.id] < _TRIES_WHEN_REFUSED:
             pause = self._rng.uniform(0.5, 1) * min(_LONGEST_REFUSAL_PAUSE, 0.1 * 2 ** self._tries[entry.id])
             asyncio.get_running_loop().call_later(pause, self._enqueue, outcomes)
@@ -118,10 +118,6 @@ class Settler:
         for entry, outcome in outcomes:
             match outcome:
                 case Buried(reason, error):
-                    self._log.error(
-                        "dead letter", kind=entry.kind, entry=entry.id, reason=reason, error=error
-                    )
+                    self._log.error("dead letter", **log_facts(entry), reason=reason, error=error)
                 case Again(delay, error):
-                    self._log.warning(
-                        "will retry", kind=entry.kind, entry=entry.id, delay=round(delay, 3), error=error
-                    )
+                    self._log.warning("will retry", **log_facts(entry), delay=round(delay, 3), error=error)

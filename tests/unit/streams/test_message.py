@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from riptide.errors import InvalidInput
 from riptide.streams.message import (
+    LONGEST_TEXT,
     Entry,
     Malformed,
     Ref,
     carried,
     identity_of,
+    log_facts,
     original_fields,
     pack_fields,
     read,
@@ -189,3 +191,17 @@ def test_a_reference_builds_no_foreign_key(text: str) -> None:
 def test_any_text_is_a_reference_or_refused(text: str) -> None:
     with contextlib.suppress(InvalidInput):
         assert str(Ref.parse(text)) == text
+
+
+def test_log_lines_carry_id_reference_and_trace_also_after_a_retry() -> None:
+    sent = [b"id", b"one", b"body", b"{}", b"trace", b"00-aa-bb-01"]
+    facts = {"command": "noop", "id": "one", "ref": "noop.10.5-0", "trace": "00-aa-bb-01"}
+    assert log_facts(Entry("noop", "10", "5-0", sent)) == facts
+    again = [b"id", b"one", b"at", b"7", b"src", b"5-0", b"attempts", b"1", b"orig", pack_fields(sent)]
+    assert log_facts(Entry("noop", "10", "9-0", again)) == facts
+
+
+def test_log_facts_of_what_cannot_be_read() -> None:
+    facts = log_facts(Entry("noop", "10", "5-0", [b"id", b"\xff", b"trace", b"\xfe" * 9999]))
+    assert facts["id"] == "\ufffd"
+    assert len(facts["trace"]) == LONGEST_TEXT
