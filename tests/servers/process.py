@@ -141,14 +141,25 @@ class ServerProcess:
         finally:
             self._process = None
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _arguments(self) -> list[str]:
         settings = {"bind": "127.0.0.1", "port": self.port, "dir": self.directory, **self.options}
-        arguments = [
+        return [
             part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))
         ]
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         with self._log_path.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), str(self.binary), *arguments],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    "-c",
+                    _LAUNCH,
+                    str(os.getpid()),
+                    str(self.binary),
+                    *self._arguments(),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -88,6 +88,8 @@ def test_an_invalidation_takes_what_waits(make: Make) -> None:
 class Broken:
     """A store that cannot reach its server until it is mended."""
 
+    clustered = True
+
     def __init__(self, store: Any) -> None:
         self.store, self.broken, self.tried = store, True, threading.Event()
 
