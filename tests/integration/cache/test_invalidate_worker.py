@@ -72,6 +72,7 @@ async def test_jobs_fail_one_by_one(server: Server, prefix: str) -> None:
 class Unreachable(AsyncStore):
     def __init__(self) -> None:
         """Has no transport."""
+        self.clustered = True
 
     async def drive(self, flow: Any) -> Any:
         raise ServerUnavailable("cut")
