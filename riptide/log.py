@@ -6,12 +6,14 @@ import sys
 import structlog
 
 from riptide.config import LogSettings
+from riptide.streams import current
 
 
 def configure(settings: LogSettings) -> None:
     """Set up logging of this process: level, format, and levels of single loggers."""
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        current.add_facts,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

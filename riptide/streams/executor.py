@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from structlog.contextvars import bound_contextvars
 
 from commands import MalformedBody, UnknownVersion
 from riptide.config import Settings
 from riptide.errors import RiptideError
 from riptide.names import DEFAULT_TENANT
+from riptide.streams import current
 from riptide.streams.job import (
     Buried,
     HandedBack,
@@ -69,9 +69,10 @@ class Executor:
 
     @staticmethod
     def _chunks(entries: Sequence[Entry], size: int) -> list[Sequence[Entry]]:
-        usual = [entry for entry in entries if entry.starts < SUSPECT_AFTER]
-        chunks: list[Sequence[Entry]] = [usual[at : at + size] for at in range(0, len(usual), size)]
-        return chunks + [[entry] for entry in entries if entry.starts >= SUSPECT_AFTER]
+        suspects = [[entry] for entry in entries if entry.starts >= SUSPECT_AFTER]
+        if suspects:
+            entries = [entry for entry in entries if entry.starts < SUSPECT_AFTER]
+        return [*[entries[at : at + size] for at in range(0, len(entries), size)], *suspects]
 
     def _start_call(self, kind: CommandType, chunk: Sequence[Entry], pool: str) -> None:
         timeout = self.timeout_of(kind.name)
@@ -135,8 +136,8 @@ class Executor:
         self, kind: CommandType, jobs: list[Job], outcomes: list[tuple[Entry, Outcome]], timeout: float
     ) -> None:
         if jobs:
-            with bound_contextvars(**_context_of(kind, jobs)):
-                outcomes += await self._handle(kind, jobs, timeout)
+            current.jobs.set(jobs)  # in the context of this task, which ends with it
+            outcomes += await self._handle(kind, jobs, timeout)
         await self._settler.settle(outcomes)
 
     def _read(
@@ -231,18 +232,3 @@ def _as_exception(error: BaseException) -> Exception:
     if isinstance(error, SystemExit):
         return RiptideError(f"the handler called sys.exit({error.code!r})")
     return error if isinstance(error, Exception) else RiptideError(describe(error))
-
-
-def _context_of(kind: CommandType, jobs: list[Job]) -> dict[str, Any]:
-    """What every log line about this call carries."""
-    if len(jobs) > 1:
-        return {"command": kind.name, "jobs": len(jobs)}
-    job = jobs[0]
-    facts = {
-        "command": kind.name,
-        "id": job.id,
-        "ref": str(job.ref),
-        "tenant": job.tenant,
-        "trace": job.message.trace,
-    }
-    return {name: value for name, value in facts.items() if value is not None}

@@ -2,6 +2,7 @@
 trip."""
 
 import asyncio
+import contextvars
 import itertools
 import random
 from collections.abc import Callable, Sequence
@@ -53,7 +54,9 @@ class Settler:
     def _enqueue(self, outcomes: Settled, done: asyncio.Future[None] | None = None) -> None:
         self._waiting.append((outcomes, done))
         if self._flushing is None:
-            self._flushing = asyncio.get_running_loop().create_task(self._flush())
+            # Not in the context of whoever came first: what is logged there is about all.
+            empty = contextvars.Context()
+            self._flushing = asyncio.get_running_loop().create_task(self._flush(), context=empty)
 
     def stop(self) -> None:
         """Give up what is not in place yet: it stays pending, for whoever takes this worker over."""

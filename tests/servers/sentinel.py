@@ -60,6 +60,8 @@ class Sentinel:
         second.wait_for(lambda: _follows(second), "the replica to be linked")
         self.sentinel = SentinelProcess(self._binary, self._directory / "sentinel", first.port)
         self.sentinel.start()
+        # Otherwise it leaves the old primary alone for eight seconds.
+        _ask(self.sentinel, "SENTINEL", "DEBUG", "INFO-PERIOD", 200, "PUBLISH-PERIOD", 100)
         self.sentinel.wait_for(self._has_replica, "Sentinel to know the replica")
         return self
 
@@ -97,7 +99,7 @@ def _follows(node: ServerProcess) -> bool:
     return bool(state["role"] == "slave" and state["master_link_status"] == "up")
 
 
-def _ask(node: ServerProcess, *command: str) -> Any:
+def _ask(node: ServerProcess, *command: str | int) -> Any:
     with node.client() as client:
         connection = client.connection_pool.get_connection()
         try:

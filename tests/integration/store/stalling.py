@@ -15,6 +15,8 @@ class Stalling(Proxy):
         self.hold: bytes | None = None
         self.held = threading.Event()
         self.go = threading.Event()
+        #: Seconds after which the rest is sent anyhow.
+        self.patience = PATIENCE
 
     def _forward(self, data: bytes, reply: bool, client: socket.socket, server: socket.socket) -> bool:
         if not reply or self.hold is None or self.hold not in data:
@@ -23,6 +25,6 @@ class Stalling(Proxy):
         half = len(data) // 2
         client.sendall(data[:half])
         self.held.set()
-        self.go.wait(PATIENCE)
+        self.go.wait(self.patience)
         client.sendall(data[half:])
         return True

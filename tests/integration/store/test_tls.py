@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from riptide.config import Settings
-from riptide.errors import ConfigError, ServerUnavailable
+from riptide.errors import ServerUnavailable
 from tests.integration.store.faces import Face, op, settings
 from tests.servers import ServerProcess
 from tests.servers.ports import free_port
@@ -169,9 +169,3 @@ async def test_a_missing_file_is_told(
 ) -> None:
     with pytest.raises(ServerUnavailable, match="No such file"):
         await opened(tls(tls_server(), tls_ca_certs=str(tmp_path / "none.pem"))).run(op("GET", "key"))
-
-
-@pytest.mark.parametrize("name", ["tls_ca_certs", "tls_certfile", "tls_keyfile"])
-async def test_files_of_tls_without_tls_are_an_error(opened: Open, name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"redis\.{name} needs a URL with TLS"):
-        await opened(settings("redis://127.0.0.1:1", **{name: "file.pem"})).run(op("GET", "key"))
