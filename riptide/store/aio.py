@@ -13,7 +13,7 @@ from redis.exceptions import NoScriptError
 from riptide.config import Settings
 from riptide.store import connect
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
-from riptide.store.pool import Again, AsyncConnections
+from riptide.store.pool import Again, AsyncConnections, cancellable
 from riptide.store.slowlog import SlowLog
 from riptide.store.sync import cluster_errors, settle, translate
 from riptide.store.wire import Args, pack
@@ -50,9 +50,10 @@ class AsyncPoolTransport:
         try:
             while True:
                 try:
-                    if not connection.is_connected:
-                        await connection.connect()  # sending connects too, but without asking Sentinel
-                    await connection.send_packed_command(packed)
+                    with cancellable():
+                        if not connection.is_connected:
+                            await connection.connect()  # sending connects too, but without asking Sentinel
+                        await connection.send_packed_command(packed)
                     return await read(connection)
                 except redis.ResponseError:
                     raise
@@ -103,7 +104,7 @@ class AsyncClusterTransport:
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         async with self._places:
-            with cluster_errors():
+            with cluster_errors(), cancellable():
                 # Before it knows the slots redis-py asks any node, and closes all connections after a few
                 # MOVED.
                 await self.client.initialize()

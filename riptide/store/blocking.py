@@ -8,6 +8,7 @@ import redis
 import redis.asyncio
 
 from riptide.store.aio import AsyncClusterTransport, AsyncPoolTransport, AsyncStore
+from riptide.store.pool import cancellable
 from riptide.store.sync import cluster_errors, translate
 from riptide.store.wire import Args, pack
 
@@ -35,7 +36,8 @@ class BlockingConnection:
                 await self._connection.send_command("CLIENT", "ID")
                 self._id = await self._connection.read_response()
             connection = self._connection
-            await connection.send_packed_command(pack(commands))
+            with cancellable():
+                await connection.send_packed_command(pack(commands))
             return [await _read(connection) for _ in commands]
         except redis.RedisError as error:
             await self.close()
@@ -54,7 +56,8 @@ class BlockingConnection:
                 if self._helper is None:
                     self._helper = await self._connect()
                 helper = self._helper  # close() may come in between
-                await helper.send_command("CLIENT", "UNBLOCK", self._id)
+                with cancellable():
+                    await helper.send_command("CLIENT", "UNBLOCK", self._id)
                 return bool(await helper.read_response() == 1)
             except (redis.RedisError, OSError):
                 await self.close_helper()
@@ -82,7 +85,8 @@ class BlockingConnection:
         # Not read_response(timeout=…): that answers None when the time is up, as an idle BLOCK does.
         connection.socket_timeout = self._timeout
         try:
-            await connection.connect()
+            with cancellable():
+                await connection.connect()
         except BaseException:
             await _disconnect(connection)  # cancelled half-way
             raise

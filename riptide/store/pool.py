@@ -6,11 +6,12 @@ meantime fails and is made anew.
 """
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import redis.asyncio
@@ -154,3 +155,17 @@ class Again:
         if failures > self._attempts or isinstance(error, redis.AuthenticationError):
             raise error
         return float(self._backoff.compute(failures))
+
+
+@contextlib.contextmanager
+def cancellable() -> Iterator[None]:
+    """Raise a cancellation that came meanwhile and was lost.
+
+    redis-py sends under `asyncio.wait_for`, and that of Python 3.11 forgets a cancellation that comes when
+    everything is already sent: the caller would go on, and wait for the reply.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    yield
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError

@@ -44,6 +44,7 @@ async def test_never_more_connections_than_the_pool_has_and_those_who_wait_get_o
         f"{server.url}?client_name={prefix}", cluster=server.cluster, pool_size=3, command_timeout_ms=LONG_MS
     )
     store = opened(chosen)
+    most = 3 + server.cluster  # redis-py keeps the one by which it learned the slots
     with observer(server) as client:
 
         async def held() -> bool:
@@ -53,17 +54,17 @@ async def test_never_more_connections_than_the_pool_has_and_those_who_wait_get_o
         await aeventually(held, "three waiting reads")
         for number in range(10):
             client.rpush(prefix, number)
-            assert len(connections(client, prefix, prefix)) <= 3
+            assert len(connections(client, prefix, prefix)) <= most
         values = await asyncio.gather(*popped)
         assert sorted(int(value) for _, value in values) == list(range(10))
-        assert len(connections(client, prefix, prefix)) <= 3
+        assert len(connections(client, prefix, prefix)) <= most
 
 
 @pytest.mark.parametrize("server", ["valkey"], indirect=True)
 async def test_patience_ends_in_a_clear_error(server: Server, opened: Open, prefix: str) -> None:
     with Stalling(server.url) as proxy, observer(server) as client:
         client.set(prefix, "a value that is held")
-        store = opened(settings(proxy.url, pool_size=1, command_timeout_ms=100, retry_attempts=1000))
+        store = opened(settings(proxy.url, pool_size=1, command_timeout_ms=100, retry_attempts=100))
         await store.run(op("GET", "other"))
         # The holder tries again and again, and keeps its place meanwhile.
         proxy.cut_chance = 1.0

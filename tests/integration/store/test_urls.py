@@ -69,7 +69,7 @@ async def test_no_such_socket(opened: Open, tmp_path: Path) -> None:
     ],
     ids=["url", "url-user", "setting", "setting-user", "url-before-settings", "both"],
 )
-async def test_login(locked: ServerProcess, opened: Open, user: bytes, given: dict[str, str]) -> None:
+async def test_login(locked: ServerProcess, opened: Open, user: bytes, given: dict[str, Any]) -> None:
     given = dict(given)
     url = f"redis://{given.pop('url', '')}127.0.0.1:{locked.port}"
     assert await opened(settings(url, **given)).run(op("ACL", "WHOAMI")) == user
@@ -81,7 +81,7 @@ async def test_a_wrong_password_is_told_and_not_shown(
     locked: ServerProcess, opened: Open, scheme: str, place: str
 ) -> None:
     login = "app:wrong-secret@" if place == "url" else ""
-    given = {"username": "app", "password": "wrong-secret"} if place == "setting" else {}
+    given: dict[str, Any] = {"username": "app", "password": "wrong-secret"} if place == "setting" else {}
     chosen = settings(f"{scheme}://{login}127.0.0.1:{locked.port}", **given)
     with pytest.raises(ServerUnavailable, match=r"refused the login.*redis\.password") as caught:
         await opened(chosen).run(op("GET", "key"))
