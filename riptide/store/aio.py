@@ -31,9 +31,11 @@ class AsyncTransport(Protocol):
 
 
 class AsyncPoolTransport:
-    def __init__(self, connections: AsyncConnections, again: Again) -> None:
+    def __init__(self, connections: AsyncConnections, again: Again, timeout: float) -> None:
+        """`timeout` bounds one try, connecting included, in seconds."""
         self.connections = connections
         self._again = again
+        self._timeout = timeout
 
     async def send(self, args: Args) -> Any:
         return await self._exchange(pack((args,)), _reply)
@@ -50,22 +52,28 @@ class AsyncPoolTransport:
         try:
             while True:
                 try:
-                    with cancellable():
+                    # One timeout around it all: redis-py's own, around sending, costs a task each time.
+                    async with asyncio.timeout(self._timeout):
                         if not connection.is_connected:
                             await connection.connect()  # sending connects too, but without asking Sentinel
                         await connection.send_packed_command(packed)
-                    return await read(connection)
+                        return await read(connection)
                 except redis.ResponseError:
                     raise
-                except (redis.ConnectionError, redis.TimeoutError) as error:
+                except (redis.ConnectionError, redis.TimeoutError, TimeoutError) as raised:
                     await connection.disconnect(nowait=True)
                     failures += 1
-                    await asyncio.sleep(self._again.pause(failures, error))
+                    await asyncio.sleep(self._again.pause(failures, self._named(raised)))
                 except BaseException:
                     await connection.disconnect(nowait=True)  # cancelled: a reply may still come
                     raise
         finally:
             self.connections.release(connection)
+
+    def _named(self, error: Exception) -> Exception:
+        if isinstance(error, redis.RedisError):
+            return error
+        return redis.TimeoutError(f"timeout, no answer within {self._timeout:g} s")
 
     async def close(self) -> None:
         await self.connections.close()
@@ -209,5 +217,10 @@ def open_async_store(settings: Settings) -> AsyncStore:
             *limits,
         )
     return AsyncStore(
-        AsyncPoolTransport(connect.async_pool(settings.redis, target), connect.again(settings.redis)), *limits
+        AsyncPoolTransport(
+            connect.async_pool(settings.redis, target),
+            connect.again(settings.redis),
+            settings.redis.command_timeout_ms / 1000,
+        ),
+        *limits,
     )

@@ -6,6 +6,7 @@ URLs: `redis://`, `rediss://` (TLS), `unix://`; `redis+sentinel://h1:26379,h2:26
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -129,11 +130,17 @@ def async_pool(settings: RedisSettings, target: Target) -> AsyncConnections:
     options = _common(settings) | {"retry": AsyncRetry(NoBackoff(), 0)}
     if target.shape == "standalone":
         factory = redis.asyncio.ConnectionPool.from_url(target.url, **options)
-        return AsyncConnections(factory.make_connection, settings.pool_size, patience)
+        return AsyncConnections(partial(_untimed, factory), settings.pool_size, patience)
     options |= dict(target.options)
     sentinels = async_sentinel.Sentinel(target.nodes, sentinel_kwargs=_to_sentinels(options))
     factory = async_sentinel.SentinelConnectionPool(target.service, sentinels, **options)
-    return AsyncConnections(factory.make_connection, settings.pool_size, patience, sentinels.sentinels)
+    return AsyncConnections(partial(_untimed, factory), settings.pool_size, patience, sentinels.sentinels)
+
+
+def _untimed(factory: redis.asyncio.ConnectionPool) -> Any:
+    connection = factory.make_connection()
+    connection.socket_timeout = None  # whoever uses it bounds the whole exchange
+    return connection
 
 
 def sync_cluster(settings: RedisSettings, target: Target) -> redis.RedisCluster:
