@@ -1,5 +1,6 @@
 """Write-behind: writes that wait in this process to be sent together. Bounded by number and by bytes."""
 
+import os
 import threading
 from asyncio import CancelledError
 from collections.abc import Callable, Collection
@@ -22,6 +23,13 @@ class WriteBuffer:
         self._lock = threading.Lock()
         self._writes: dict[Address, Write] = {}
         self._bytes = 0
+        self._sending = False
+        self._process = os.getpid()
+
+    @property
+    def busy(self) -> bool:
+        """Whether writes wait or are on their way: what else concerns their keys must come after them."""
+        return self._process == os.getpid() and (bool(self._writes) or self._sending)
 
     def __len__(self) -> int:
         return len(self._writes)
@@ -30,6 +38,7 @@ class WriteBuffer:
         """Take a write in, in place of an earlier one of its key; False if it is full."""
         address = (item.shard.prefix, item.digest)
         with self._lock:
+            self._leave_to_parent()
             old = self._writes.get(address)
             grown = self._bytes + len(item.packed) - (len(old.packed) if old else 0)
             if self._writes and (grown > _MOST_BYTES or (old is None and len(self._writes) >= self._most)):
@@ -39,12 +48,25 @@ class WriteBuffer:
             return True
 
     def take(self) -> list[Write]:
-        """All that waits; the buffer is empty after."""
+        """All that waits; the buffer is empty after, and busy until `sent`."""
         with self._lock:
+            self._leave_to_parent()
+            self._sending = True
             taken = list(self._writes.values())
             self._writes.clear()
             self._bytes = 0
             return taken
+
+    def sent(self) -> None:
+        """What was taken is in place, or has been put back."""
+        self._sending = False
+
+    def _leave_to_parent(self) -> None:
+        """What a forked child inherits is its parent's to send."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._writes.clear()
+            self._bytes = 0
 
     def put_back(self, items: list[Write]) -> None:
         """Return what could not be sent, unless a later write of the same key has come."""
@@ -94,3 +116,5 @@ def flush(core: Core, buffer: WriteBuffer) -> Flow[None]:
     except (Exception, CancelledError):
         buffer.put_back(items)
         raise
+    finally:
+        buffer.sent()

@@ -13,6 +13,11 @@ def key_maker(function: Callable[..., Any], key: Callable[..., str] | None) -> C
     """`key` itself; or the function's name and its arguments, the same however they were passed."""
     if key is not None:
         return key
+    if function.__name__ == "<lambda>" or getattr(function, "__closure__", None):
+        raise InvalidInput(
+            f"{function.__qualname__} is a lambda or a closure: others of its name may do something else; "
+            "say what its keys are: cached(key=...)"
+        )
     signature = inspect.signature(function)
     name = f"{function.__module__}.{function.__qualname__}"
 

@@ -6,12 +6,12 @@ import os
 import signal
 from typing import Annotated
 
-import structlog
 import typer
 
 from riptide.cli import common
 from riptide.clock import SystemClock
 from riptide.config import Settings
+from riptide.errors import ConfigError
 from riptide.reads.aio_client import aconnect
 from riptide.reads.context import make_context
 from riptide.store.sync import open_store
@@ -45,6 +45,10 @@ def worker_command(
     modules = settings.workers.modules
     registry = Registry(load_models(modules), load_handlers(HANDLERS, modules))
     names = None if commands is None else [name.strip() for name in commands.split(",") if name.strip()]
+    if names == []:
+        raise ConfigError(
+            "--commands names no type: leave it out for all, or name some, as in warm,invalidate"
+        )
     calm_collector()
     asyncio.run(_run(settings, registry.pick(names)))
 
@@ -87,13 +91,15 @@ def _stop_on_signals(worker: Worker) -> None:
     loop = asyncio.get_running_loop()
     asked = False
 
-    def stop() -> None:
+    def stop(_number: int, _frame: object) -> None:
         nonlocal asked
         if asked:
-            structlog.get_logger("riptide.worker").warning("second signal: stopping at once")
+            os.write(2, b"second signal: stopping at once\n")
             os._exit(STOPPED_AT_ONCE)
         asked = True
-        worker.stop()
+        os.write(2, b"stopping when what runs is done; a second signal stops at once\n")
+        worker.stop_from_signal(loop)
 
+    # Not the loop's own handlers: they wait for the loop, which a handler may hold.
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        signal.signal(number, stop)

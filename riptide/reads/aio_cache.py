@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, Unpack
 
 from riptide.cache import invalidation, loading, reading, writing
@@ -12,6 +12,7 @@ from riptide.cache.core import Core, one_shard
 from riptide.cache.decorating import key_maker
 from riptide.cache.entry import Entry, Miss
 from riptide.cache.loading import RAISE, Job, Load, Warmed
+from riptide.cache.space import Space
 from riptide.cache.stats import CacheStats
 from riptide.cache.writing import Keeping
 from riptide.clock import Clock
@@ -98,7 +99,9 @@ class AsyncCache:
         A load under way for the key will not overwrite it.
         """
         space = self._core.space(tenant, namespace)
-        await self._drive(writing.set_value(self._core, space, key, value, writing.options(**keeping)))
+        await self._after_buffered(
+            writing.set_value(self._core, space, key, value, writing.options(**keeping)), space, [key]
+        )
 
     async def set_many(
         self,
@@ -110,7 +113,9 @@ class AsyncCache:
     ) -> None:
         """Write several values, up to 100 in one round trip. If one cannot be cached, none is written."""
         space = self._core.space(tenant, namespace)
-        await self._drive(writing.set_many(self._core, space, values, writing.options(**keeping)))
+        await self._after_buffered(
+            writing.set_many(self._core, space, values, writing.options(**keeping)), space, list(values)
+        )
 
     async def touch(
         self, key: str, ttl: float | None = None, *, tenant: str | None = None, namespace: str | None = None
@@ -135,16 +140,18 @@ class AsyncCache:
         Once it returns, no read sees what was there before, and no load that began before is stored.
         """
         space = self._core.space(tenant, namespace)
-        return await self._drive(invalidation.by_keys_and_tags(self._core, space, self._buffer, keys, tags))
+        return await self._after_buffered(
+            invalidation.by_keys_and_tags(self._core, space, self._buffer, keys, tags)
+        )
 
     async def invalidate_namespace(self, namespace: str, *, tenant: str | None = None) -> None:
         """Invalidate a whole namespace at once, whatever its size."""
         space = self._core.space(tenant, namespace)
-        await self._drive(invalidation.namespace(space, self._buffer))
+        await self._after_buffered(invalidation.namespace(space, self._buffer))
 
     async def clear(self, *, tenant: str | None = None) -> None:
         """Invalidate all namespaces of the tenant."""
-        await self._drive(invalidation.tenant(self._core.space(tenant, None), self._buffer))
+        await self._after_buffered(invalidation.tenant(self._core.space(tenant, None), self._buffer))
 
     async def get_or_load(
         self,
@@ -227,6 +234,7 @@ class AsyncCache:
         `writer` may be asynchronous.
         """
         space = self._core.space(tenant, namespace)
+        self._forget_buffered(space, [key])
         item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
         await self._drive(writing.write_through(self._core, item, functools.partial(writer, value)))
 
@@ -273,6 +281,20 @@ class AsyncCache:
         except (ServerUnavailable, ServerRefused):
             self._count_error()
             raise
+
+    def _forget_buffered(self, space: Space, keys: Sequence[str]) -> None:
+        places = [space.place(key) for key in keys]
+        self._buffer.discard(space, digests={(shard.prefix, digest) for shard, digest in places})
+
+    async def _after_buffered(self, flow: Flow[T], space: Space | None = None, keys: Sequence[str] = ()) -> T:
+        """Drive what must come after the buffered writes of its keys: those on their way are awaited, and
+        those that wait are forgotten, by the flow itself or here."""
+        if not self._buffer.busy:
+            return await self._drive(flow)
+        async with self._flushing:
+            if space is not None:
+                self._forget_buffered(space, keys)
+            return await self._drive(flow)
 
     async def _drive(self, flow: Flow[T]) -> T:
         try:

@@ -18,9 +18,12 @@ class Parts:
     publisher: Publisher
 
     def shards(self, tenant: str) -> int:
-        """How many slots a tenant's keys are spread over: with multi-tenancy off, everything is one
-        tenant's."""
-        return len(PARTITIONS) if tenant == DEFAULT_TENANT and not self.settings.tenant.enabled else 1
+        """How many slots a tenant's keys are spread over.
+
+        With multi-tenancy off everything is the default tenant's. It is a fact of the tenant alone: processes
+        whose settings differ must still find the same keys.
+        """
+        return len(PARTITIONS) if tenant == DEFAULT_TENANT else 1
 
 
 def assemble(url: str | None, config: Settings | str | Path | None) -> Parts:

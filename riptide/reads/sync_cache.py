@@ -3,7 +3,7 @@
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, Unpack
 
 from riptide.cache import invalidation, loading, reading, writing
@@ -12,6 +12,7 @@ from riptide.cache.core import Core, one_shard
 from riptide.cache.decorating import key_maker
 from riptide.cache.entry import Entry, Miss
 from riptide.cache.loading import RAISE, Job, Load, Warmed
+from riptide.cache.space import Space
 from riptide.cache.stats import CacheStats
 from riptide.cache.writing import Keeping
 from riptide.clock import Clock
@@ -94,7 +95,9 @@ class Cache:
         A load under way for the key will not overwrite it.
         """
         space = self._core.space(tenant, namespace)
-        self._drive(writing.set_value(self._core, space, key, value, writing.options(**keeping)))
+        self._after_buffered(
+            writing.set_value(self._core, space, key, value, writing.options(**keeping)), space, [key]
+        )
 
     def set_many(
         self,
@@ -106,7 +109,9 @@ class Cache:
     ) -> None:
         """Write several values, up to 100 in one round trip. If one cannot be cached, none is written."""
         space = self._core.space(tenant, namespace)
-        self._drive(writing.set_many(self._core, space, values, writing.options(**keeping)))
+        self._after_buffered(
+            writing.set_many(self._core, space, values, writing.options(**keeping)), space, list(values)
+        )
 
     def touch(
         self, key: str, ttl: float | None = None, *, tenant: str | None = None, namespace: str | None = None
@@ -131,16 +136,18 @@ class Cache:
         Once it returns, no read sees what was there before, and no load that began before is stored.
         """
         space = self._core.space(tenant, namespace)
-        return self._drive(invalidation.by_keys_and_tags(self._core, space, self._buffer, keys, tags))
+        return self._after_buffered(
+            invalidation.by_keys_and_tags(self._core, space, self._buffer, keys, tags)
+        )
 
     def invalidate_namespace(self, namespace: str, *, tenant: str | None = None) -> None:
         """Invalidate a whole namespace at once, whatever its size."""
         space = self._core.space(tenant, namespace)
-        self._drive(invalidation.namespace(space, self._buffer))
+        self._after_buffered(invalidation.namespace(space, self._buffer))
 
     def clear(self, *, tenant: str | None = None) -> None:
         """Invalidate all namespaces of the tenant."""
-        self._drive(invalidation.tenant(self._core.space(tenant, None), self._buffer))
+        self._after_buffered(invalidation.tenant(self._core.space(tenant, None), self._buffer))
 
     def get_or_load(
         self,
@@ -220,6 +227,7 @@ class Cache:
     ) -> None:
         """Call `writer(value)`, which writes to the origin, then cache the value, unless that raises."""
         space = self._core.space(tenant, namespace)
+        self._forget_buffered(space, [key])
         item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
         self._drive(writing.write_through(self._core, item, functools.partial(writer, value)))
 
@@ -266,6 +274,20 @@ class Cache:
         except (ServerUnavailable, ServerRefused):
             self._count_error()
             raise
+
+    def _forget_buffered(self, space: Space, keys: Sequence[str]) -> None:
+        places = [space.place(key) for key in keys]
+        self._buffer.discard(space, digests={(shard.prefix, digest) for shard, digest in places})
+
+    def _after_buffered(self, flow: Flow[T], space: Space | None = None, keys: Sequence[str] = ()) -> T:
+        """Drive what must come after the buffered writes of its keys: those on their way are awaited, and
+        those that wait are forgotten, by the flow itself or here."""
+        if not self._buffer.busy:
+            return self._drive(flow)
+        with self._flushing:
+            if space is not None:
+                self._forget_buffered(space, keys)
+            return self._drive(flow)
 
     def _drive(self, flow: Flow[T]) -> T:
         try:

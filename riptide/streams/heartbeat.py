@@ -15,6 +15,7 @@ from riptide.store.sync import Store
 from riptide.streams.members import Beat
 
 _GRACE_SECONDS = 5.0
+STUCK = 75  # EX_TEMPFAIL
 _SHORTEST_SECONDS = 0.02
 
 
@@ -44,13 +45,22 @@ class Heartbeat(threading.Thread):
         self._wake = threading.Event()
         #: The event loop's last sign of life (time.monotonic()).
         self.ticked = time.monotonic()
+        #: A signal has asked the process to stop: one that is stuck then ends, and does not start anew.
+        self.asked_to_stop = False
 
     def run(self) -> None:
+        stuck_at = -1.0
         while not self._stopped.is_set():
-            if time.monotonic() > max(self.ticked + self._interval, self._held_until()) + _GRACE_SECONDS:
-                start_anew()
+            if self._is_stuck():
+                # Twice without a tick between: after a pause of the whole process the loop comes late once.
+                if stuck_at == self.ticked:
+                    start_anew(asked_to_stop=self.asked_to_stop)
+                stuck_at = self.ticked
             self._wake.wait(self._once())
             self._wake.clear()
+
+    def _is_stuck(self) -> bool:
+        return time.monotonic() > max(self.ticked + self._interval, self._held_until()) + _GRACE_SECONDS
 
     def _once(self) -> float:
         """Beat; answers how long to wait for the next."""
@@ -73,12 +83,15 @@ class Heartbeat(threading.Thread):
         self._wake.set()
 
 
-def start_anew() -> None:
-    """Replace this process by a new run of the same command, after writing where every thread stood."""
+def start_anew(*, asked_to_stop: bool) -> None:
+    """Replace this process by a new run of the same command, after writing where every thread stood; end it
+    if it was asked to stop."""
     structlog.get_logger("riptide.heartbeat").critical(
         "a handler holds the event loop past its timeout; starting anew"
     )
     faulthandler.dump_traceback(sys.stderr.fileno(), all_threads=True)
     sys.stdout.flush()
     sys.stderr.flush()
+    if asked_to_stop:
+        os._exit(STUCK)
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -15,6 +15,7 @@ _REF = re.compile(r"[a-z][a-z0-9_]{0,62}\.[0-9]{1,5}\.[0-9]{1,20}-[0-9]{1,20}")
 _ENTRY_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
 #: Bytes of an id or a trace at most.
 LONGEST_TEXT = 512
+MOST_ENTRY_BYTES = 64 * 1024**2
 LONGEST_TEXT = 512
 _DIGITS = 15  # of a number that stays exact in every language
 
@@ -119,9 +120,17 @@ def _wrapped(fields: list[bytes]) -> Wrapped | None:
 
 
 def original_fields(entry: Entry) -> bytes:
-    """The fields as the producer sent them, packed; a retried entry carries them already."""
+    """The fields as the producer sent them, packed; a retried entry carries them already.
+
+    Of an entry that is larger than a server takes back in one piece, the values are cut.
+    """
     wrapped = _wrapped(entry.fields)
-    return pack_fields(entry.fields) if wrapped is None else wrapped.packed
+    if wrapped is not None:
+        return wrapped.packed
+    if sum(map(len, entry.fields)) <= MOST_ENTRY_BYTES:
+        return pack_fields(entry.fields)
+    each = max(16, MOST_ENTRY_BYTES // 4 // len(entry.fields))
+    return pack_fields([field[:each] for field in entry.fields])
 
 
 def carried(entry: Entry) -> tuple[str, int]:
@@ -150,6 +159,11 @@ def read(entry: Entry, max_body_bytes: int) -> Message:
     else:
         first, attempts = wrapped.first, attempts + wrapped.attempts
         given = _by_name(unpack_fields(wrapped.packed)) | {b"id": wrapped.id, b"at": wrapped.at}
+    size = sum(map(len, entry.fields))
+    if size > MOST_ENTRY_BYTES:
+        raise Malformed(
+            f"the entry has {size} bytes; at most {MOST_ENTRY_BYTES} are kept, so its fields are cut"
+        )
     body = given.get(b"body")
     if body is None:
         raise Malformed("field 'body' is missing")

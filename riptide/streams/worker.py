@@ -123,8 +123,13 @@ class Worker:
                 raise error
 
     def stop(self) -> None:
-        """Ask for a graceful end; safe from a signal handler of the loop."""
+        """Ask for a graceful end."""
         self._stop.set()
+
+    def stop_from_signal(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Ask for a graceful end from a signal handler, even while a handler holds the event loop."""
+        self._heartbeat.asked_to_stop = True
+        loop.call_soon_threadsafe(self.stop)
 
     async def _shut_down(self, reading: list[asyncio.Task[Any]], upkeep: list[asyncio.Task[Any]]) -> None:
         self._log.info("worker stops", worker=self.name, running=self._executor.running)

@@ -144,16 +144,17 @@ def test_what_outlasts_the_shutdown_is_handed_back(alone: Deployment, tmp_path: 
     assert [attempt for _, attempt, _ in alone.starts(into)] == [1, 2], "it had been started: that counts"
 
 
-def test_a_second_signal_stops_at_once(alone: Deployment, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["first", "block-first"])
+def test_a_second_signal_stops_at_once(how: str, alone: Deployment, tmp_path: Path) -> None:
     into = alone.prefix
     with (
         riptide.connect(config=alone.settings()) as rt,
         WorkerProcess(alone, tmp_path, **SHORT) as worker,
     ):
-        ref = rt.publish(Effect(into=into, seconds=600, how="first"))
+        ref = rt.publish(Effect(into=into, seconds=600, how=how))
         eventually(lambda: alone.starts(into), "the start")
         worker.terminate()
-        eventually(lambda: "worker stops" in worker.log, "the first signal to be heard")
+        eventually(lambda: "a second signal" in worker.log, "the first signal to be heard")
         worker.terminate()
         assert worker.wait() == 130
         with WorkerProcess(alone, tmp_path, **SHORT):

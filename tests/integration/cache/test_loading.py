@@ -241,21 +241,40 @@ def test_warm(cache: Any) -> None:
         cache.warm("bad", Origin(LoaderError("no")))
 
 
+CALLS: list[Any] = []
+
+
+def plain_sum(a: int, b: int = 1) -> int:
+    CALLS.append((a, b))
+    return a + b
+
+
 def test_decorator(elsewhere: Elsewhere) -> None:
-    cache = elsewhere()
-    calls: list[Any] = []
-
-    @cache.cached(ttl=100, namespace="sums", tags=["sum"])
-    def add(a: int, b: int = 1) -> int:
-        calls.append((a, b))
-        return a + b
-
-    assert add.__name__ == "add"
+    cache, calls = elsewhere(), CALLS
+    calls.clear()
+    add = cache.cached(ttl=100, namespace="sums", tags=["sum"])(plain_sum)
+    assert add.__name__ == "plain_sum"
     assert [add(1), add(1, 1), add(a=1), add(2)] == [2, 2, 2, 3]
     assert calls == [(1, 1), (2, 1)]
     assert cache.invalidate(tags=["sum"], namespace="sums") == 2
     assert add(1) == 2
     assert len(calls) == 3
+
+
+def test_functions_that_share_a_name_need_keys_of_their_own(elsewhere: Elsewhere) -> None:
+    cache = elsewhere()
+
+    def make(factor: int) -> Any:
+        def times(n: int) -> int:
+            return n * factor
+
+        return times
+
+    for function in (make(2), lambda n: n):
+        with pytest.raises(InvalidInput, match=r"cached\(key="):
+            cache.cached()(function)
+    double = cache.cached(key=lambda n: f"double {n}")(make(2))
+    assert (double(4), cache.get("double 4")) == (8, 8)
 
 
 async def test_asynchronous_decorator(server: Server, prefix: str) -> None:

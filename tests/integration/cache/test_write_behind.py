@@ -106,6 +106,49 @@ class Broken:
         return self.store.run(operation)
 
 
+def test_a_later_write_is_not_undone_by_a_buffered_one(make: Make) -> None:
+    cache = make(write_behind_flush_seconds=NEVER)
+    for key in ("a", "b", "c"):
+        cache.write_behind(key, "old")
+    cache.set("a", "new")
+    cache.set_many({"b": "new"})
+    cache.write_through("c", "new", lambda _: None)
+    cache.flush()
+    assert cache.get_many(["a", "b", "c"]) == dict.fromkeys("abc", "new")
+
+
+def test_what_comes_while_a_flush_is_on_its_way_comes_after_it(store: Store, prefix: str) -> None:
+    held, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        """A store that holds its first flow until it is told to go on."""
+
+        clustered = True
+
+        def drive(self, flow: Any) -> Any:
+            if not held.is_set():
+                held.set()
+                assert go_on.wait(30)
+            return store.drive(flow)
+
+        def run(self, operation: Any) -> Any:
+            return store.run(operation)
+
+    slow: Any = Slow()
+    cache = Cache(slow, Keys(prefix), CacheSettings(write_behind_flush_seconds=NEVER))
+    cache.write_behind("k", "old")
+    flushing = threading.Thread(target=cache.flush)
+    flushing.start()
+    assert held.wait(30)
+    invalidating = threading.Thread(target=lambda: cache.invalidate(keys=["k"]))
+    invalidating.start()
+    go_on.set()
+    flushing.join(30)
+    invalidating.join(30)
+    assert cache.get("k") is None
+    cache.close()
+
+
 def test_what_could_not_be_sent_waits_on(store: Store, prefix: str) -> None:
     broken: Any = Broken(store)
     cache = Cache(broken, Keys(prefix), CacheSettings(write_behind_flush_seconds=NEVER))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from riptide.errors import InvalidInput
 from riptide.streams.message import (
     LONGEST_TEXT,
+    MOST_ENTRY_BYTES,
     Entry,
     Malformed,
     Ref,
@@ -205,3 +206,13 @@ def test_log_facts_of_what_cannot_be_read() -> None:
     facts = log_facts(Entry("noop", "10", "5-0", [b"id", b"\xff", b"trace", b"\xfe" * 9999]))
     assert facts["id"] == "\ufffd"
     assert len(facts["trace"]) == LONGEST_TEXT
+
+
+def test_an_entry_too_large_to_give_back_whole_is_refused_and_kept_cut() -> None:
+    huge = entry(b"body", b"{}", b"more", b"x" * (MOST_ENTRY_BYTES + 1))
+    with pytest.raises(Malformed, match="its fields are cut"):
+        read(huge, LIMIT)
+    kept = unpack_fields(original_fields(huge))
+    assert kept[:3] == [b"body", b"{}", b"more"]
+    assert 0 < len(kept[3]) < MOST_ENTRY_BYTES
+    assert sum(map(len, kept)) <= MOST_ENTRY_BYTES
