@@ -105,7 +105,7 @@ class Wrapped:
 
 def _wrapped(fields: list[bytes]) -> Wrapped | None:
     """None for a producer's own entry, even one that looks like a wrapped one: its fields are its own."""
-    if len(fields) != 2 * len(_WRAPPER) or tuple(fields[::2]) != _WRAPPER:
+    if len(fields) != 2 * len(_WRAPPER) or fields[-2] != _WRAPPER[-1] or tuple(fields[::2]) != _WRAPPER:
         return None
     command_id, at, first, attempts, packed = fields[1::2]
     if not (_ENTRY_ID.fullmatch(first) and attempts.isdigit() and len(attempts) <= 9):
@@ -159,11 +159,6 @@ def read(entry: Entry, max_body_bytes: int) -> Message:
     else:
         first, attempts = wrapped.first, attempts + wrapped.attempts
         given = _by_name(unpack_fields(wrapped.packed)) | {b"id": wrapped.id, b"at": wrapped.at}
-    size = sum(map(len, entry.fields))
-    if size > MOST_ENTRY_BYTES:
-        raise Malformed(
-            f"the entry has {size} bytes; at most {MOST_ENTRY_BYTES} are kept, so its fields are cut"
-        )
     body = given.get(b"body")
     if body is None:
         raise Malformed("field 'body' is missing")
@@ -172,14 +167,14 @@ def read(entry: Entry, max_body_bytes: int) -> Message:
     tenant, trace, command_id = given.get(b"tenant"), given.get(b"trace"), given.get(b"id")
     version, at = given.get(b"v"), given.get(b"at")
     return Message(
-        id=_text("id", command_id) if command_id else _own_id(entry),
-        version=1 if version is None else _integer("v", version),
-        tenant=None if tenant is None else _tenant(tenant),
-        at_ms=int(entry.id.partition("-")[0]) if at is None else _integer("at", at),
-        body=body,
-        trace=None if trace is None else _text("trace", trace),
-        first=first,
-        attempts=attempts,
+        _text("id", command_id) if command_id else _own_id(entry),
+        1 if version is None else _integer("v", version),
+        None if tenant is None else _tenant(tenant),
+        int(entry.id.partition("-")[0]) if at is None else _integer("at", at),
+        body,
+        None if trace is None else _text("trace", trace),
+        first,
+        attempts,
     )
 
 
@@ -203,7 +198,8 @@ def _own_id(entry: Entry) -> str:
 
 def _by_name(fields: list[bytes]) -> dict[bytes, bytes]:
     """Of a name that stands there twice the last one counts."""
-    return dict(zip(fields[::2], fields[1::2], strict=True))
+    each = iter(fields)
+    return dict(zip(each, each, strict=True))
 
 
 def _text(name: str, value: bytes) -> str:
