@@ -21,6 +21,7 @@ import redis.asyncio
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from riptide.cli.worker import calm_collector
 from riptide.clock import SystemClock
 from riptide.store.aio import open_async_store
 from riptide.store.keys import Keys
@@ -137,6 +138,7 @@ class Publishing:
 
 def main() -> None:
     chosen = harness.options(__doc__, rounds=5)
+    calm_collector()  # as `riptide worker` does
     latency = harness.Comparison(
         "publish -> handler starts", "XADD -> blocked XREADGROUP", "us, p50", reach="<= 1.5"
     )
