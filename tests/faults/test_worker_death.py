@@ -4,16 +4,13 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import riptide
-from tests.servers import ServerProcess
 from tests.support.commands import Bulk, Effect
-from tests.support.deployment import Deployment
+from tests.support.deployment import SHORT, Deployment
 from tests.support.takeover import kill_to_start
 from tests.support.waiting import PATIENCE, eventually
 from tests.support.workers import WorkerProcess, running_worker
@@ -22,16 +19,6 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 COUNT = int(os.environ.get("RIPTIDE_TEST_COMMANDS", "50000"))
 KILLS = 20
-#: A dead worker is noticed sooner than by default, so that a test of many deaths takes less.
-SHORT: dict[str, Any] = {"workers": {"lease_seconds": 1.0}, "distributed": {"heartbeat_interval_ms": 250}}
-
-
-@pytest.fixture
-def alone(private_server: Callable[..., ServerProcess], prefix: str) -> Iterator[Deployment]:
-    """A deployment on a server that nobody else uses."""
-    deployment = Deployment(private_server(aof=False).url, prefix)
-    yield deployment
-    deployment.close()
 
 
 def test_20_kills_during_50000_commands(alone: Deployment, tmp_path: Path, rng: random.Random) -> None:

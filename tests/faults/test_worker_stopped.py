@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +12,11 @@ import pytest
 import riptide
 from tests.servers import ServerProcess
 from tests.support.commands import Bulk, Effect, Noop
-from tests.support.deployment import Deployment
+from tests.support.deployment import SHORT, Deployment
 from tests.support.waiting import PATIENCE, aeventually, eventually
 from tests.support.workers import WorkerProcess, running_worker
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
-
-#: Short enough to be outlived several times, long enough that a busy machine does not look dead.
-SHORT: dict[str, Any] = {"workers": {"lease_seconds": 1.0}, "distributed": {"heartbeat_interval_ms": 250}}
-
-
-@pytest.fixture
-def alone(private_server: Callable[..., ServerProcess], prefix: str) -> Iterator[Deployment]:
-    """A deployment on a server that nobody else uses."""
-    deployment = Deployment(private_server(aof=False).url, prefix)
-    yield deployment
-    deployment.close()
 
 
 @pytest.mark.parametrize("how", ["async", "block"])

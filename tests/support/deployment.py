@@ -22,6 +22,9 @@ from riptide.streams.message import unpack_fields
 from tests.support import commands
 
 MODULE = "tests.support.commands"
+#: Settings under which a dead worker is noticed sooner than by default: a lease short enough to be outlived
+#: several times, long enough that a busy machine does not look dead.
+SHORT: dict[str, Any] = {"workers": {"lease_seconds": 1.0}, "distributed": {"heartbeat_interval_ms": 250}}
 TYPES: tuple[str, ...] = tuple(commands.HANDLERS)
 
 

@@ -1,10 +1,10 @@
 """Fixtures of tests that run commands; a folder's conftest.py imports those that it needs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.servers import Server
+from tests.servers import Server, ServerProcess
 from tests.support.deployment import Deployment
 
 
@@ -22,3 +22,11 @@ def on_valkey(valkey: Server, prefix: str) -> Iterator[Deployment]:
     found = Deployment(valkey.url, prefix)
     yield found
     found.close()
+
+
+@pytest.fixture
+def alone(private_server: Callable[..., ServerProcess], prefix: str) -> Iterator[Deployment]:
+    """A deployment on a server that nobody else uses."""
+    deployment = Deployment(private_server(aof=False).url, prefix)
+    yield deployment
+    deployment.close()
