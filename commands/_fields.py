@@ -14,19 +14,19 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from riptide.names import NAMESPACE_PATTERN, TENANT_PATTERN, check_namespace, check_tenant
+from riptide.names import (
+    MAX_KEY_BYTES,
+    NAMESPACE_PATTERN,
+    TENANT_PATTERN,
+    check_key,
+    check_namespace,
+    check_tenant,
+)
 
 MAX_AMOUNT = 2**40
-MAX_KEY_BYTES = 2048
 MAX_ITEMS = 10_000
 #: 9999-12-31T23:59:59.999Z
 MAX_MOMENT = 253_402_300_799_999
-
-
-def _check_size(text: str) -> str:
-    if len(text.encode()) > MAX_KEY_BYTES:
-        raise ValueError(f"at most {MAX_KEY_BYTES} bytes in UTF-8")
-    return text
 
 
 def _moment(value: Any) -> Any:
@@ -61,8 +61,8 @@ Tenant = Annotated[
     str, AfterValidator(check_tenant), WithJsonSchema({"type": "string", "pattern": _ecma(TENANT_PATTERN)})
 ]
 
-#: The key of an entry or a tag, as the service names it.
-Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_BYTES), AfterValidator(_check_size)]
+#: The key of an entry or a tag, as the service names it: what the cache takes. The lengths go to the schema.
+Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_BYTES), AfterValidator(check_key)]
 
 
 def _as_tuple(item: Any) -> GetPydanticSchema:

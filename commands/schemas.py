@@ -161,11 +161,16 @@ def _message(command: type[Command]) -> dict[str, Any]:
 
 def _headers(command: type[Command]) -> dict[str, Any]:
     milliseconds = "when it was issued, Unix milliseconds; left out, the time of the entry's id"
+    due = (
+        "not to be started before then, by the server's clock: Unix milliseconds, or after a plus sign "
+        "milliseconds from the time of the entry's id; at most 366 days ahead"
+    )
     fields = {
         "id": ("the command's id, a UUIDv7; left out, the entry's id serves", None),
         "v": (f"version of the body; 1 if left out, {command.version} is the present one", r"^[1-9][0-9]*$"),
         "tenant": ("whose command it is", TENANT_PATTERN.replace(r"\Z", "$")),
         "at": (milliseconds, r"^[0-9]+$"),
+        "due": (due, r"^\+?[0-9]+$"),
         "trace": ("W3C traceparent", r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
     }
     properties = {

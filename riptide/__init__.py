@@ -22,19 +22,25 @@ if TYPE_CHECKING:
         Warm,
     )
     from riptide.config import Settings
-    from riptide.errors import Dead, PublishUnknown, Retry, RiptideError, Skip
+    from riptide.errors import BacklogFull, Dead, PublishUnknown, Retry, RiptideError, Skip
     from riptide.reads.aio_client import AsyncRipTide, aconnect
     from riptide.reads.sync_client import RipTide, connect
+    from riptide.streams.job import Job
     from riptide.streams.publishing import Outgoing
+    from riptide.streams.registry import Handler
 
 _HOMES = {
     "connect": "riptide.reads.sync_client",
     "RipTide": "riptide.reads.sync_client",
     "aconnect": "riptide.reads.aio_client",
     "AsyncRipTide": "riptide.reads.aio_client",
+    "Handler": "riptide.streams.registry",
+    "Job": "riptide.streams.job",
     "Outgoing": "riptide.streams.publishing",
     "Settings": "riptide.config",
-    **dict.fromkeys(("Dead", "PublishUnknown", "Retry", "RiptideError", "Skip"), "riptide.errors"),
+    **dict.fromkeys(
+        ("BacklogFull", "Dead", "PublishUnknown", "Retry", "RiptideError", "Skip"), "riptide.errors"
+    ),
     **dict.fromkeys(
         (
             "Checkpoint",
@@ -55,11 +61,14 @@ _HOMES = {
 
 __all__ = [
     "AsyncRipTide",
+    "BacklogFull",
     "Checkpoint",
     "ClosePeriod",
     "Command",
     "Dead",
+    "Handler",
     "Invalidate",
+    "Job",
     "Outgoing",
     "PublishUnknown",
     "PurgeTenant",

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from riptide.streams.publishing import Attempt
+    from riptide.streams.attempt import Attempt
 
 
 class RiptideError(Exception):
@@ -31,20 +31,40 @@ class UnknownCommand(InvalidInput):
 
 
 class ServerUnavailable(RiptideError):
-    """Redis could not be reached, or did not answer in time, after all retries."""
+    """Redis could not be reached, or did not answer in time, after all retries.
+
+    `maybe_done` is False if nothing was sent, so that nothing can have been carried out.
+    """
+
+    def __init__(self, message: str, *, maybe_done: bool = True) -> None:
+        super().__init__(message)
+        self.maybe_done = maybe_done
 
 
 class ServerRefused(RiptideError):
     """The server answered a command with an error, for example that it is out of memory or that an ACL
-    forbids it."""
+    forbids it.
+
+    `maybe_done` is True if an earlier try got no answer, so that that one may have been carried out.
+    """
+
+    def __init__(self, message: str, *, maybe_done: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_done = maybe_done
 
 
 class PublishRefused(ServerRefused):
     """The server refused the command; it was not published."""
 
 
+class BacklogFull(PublishRefused):
+    """The backlog of the command's type has reached `streams.max_backlog`; it was not published."""
+
+
 class PublishUnknown(ServerUnavailable):
-    """The connection failed before the answer came: the commands may or may not be in their streams.
+    """The answer was lost, or part of the answers: the commands may or may not be in their streams.
+
+    Where nothing was sent, the error is a plain ServerUnavailable, and publishing anew is safe.
 
     Pass the error to `rt.publish_again(error)`: it repeats the very same attempt, and what was already
     accepted is not published twice.
@@ -53,6 +73,19 @@ class PublishUnknown(ServerUnavailable):
     def __init__(self, message: str, attempt: "Attempt") -> None:
         super().__init__(message)
         self.attempt = attempt
+
+
+class BlobError(RiptideError):
+    """The blob store could not do what was asked; the message names store and blob."""
+
+
+class BlobNotFound(BlobError):
+    """There is no blob of that name."""
+
+
+class Damaged(RiptideError):
+    """What was stored cannot be trusted: its checksum is wrong, or part of it is missing. Nothing of it is
+    used."""
 
 
 class LoaderError(RiptideError):

@@ -21,12 +21,23 @@ settings.register_profile(
 settings.load_profile("riptide")
 
 
+# What CI takes of the checks of whole histories (tests/faults/history); `--timeout 0` beside more.
+HISTORY_OPTIONS: tuple[tuple[str, float, str], ...] = (
+    ("--history-commands", 3_000, "commands that go through the mix of all faults"),
+    ("--history-minutes", 0.0, "minutes for which the mix is repeated, each time with another seed"),
+    ("--history-backlog", 20_000, "commands that wait before the first worker comes"),
+    ("--soak-minutes", 0.2, "minutes of steady work that must leave keys, connections and memory flat"),
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("riptide")
     group.addoption(
         "--servers", default=",".join(KINDS), help=f"kinds of server to test on, of {','.join(KINDS)}"
     )
     group.addoption("--seed", type=int, help="seed of the fixture rng, to repeat a run")
+    for name, default, text in HISTORY_OPTIONS:
+        group.addoption(name, type=type(default), default=default, help=f"{text} (default {default:,})")
 
 
 def pytest_configure(config: pytest.Config) -> None:

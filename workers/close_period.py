@@ -2,4 +2,4 @@
 
 from riptide.streams.later import arrives_later
 
-handle = arrives_later("close_period", "billing")
+handle = arrives_later("close_period")

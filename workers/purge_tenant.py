@@ -2,4 +2,4 @@
 
 from riptide.streams.later import arrives_later
 
-handle = arrives_later("purge_tenant", "purging tenants")
+handle = arrives_later("purge_tenant")

@@ -2,4 +2,4 @@
 
 from riptide.streams.later import arrives_later
 
-handle = arrives_later("record_access", "popularity")
+handle = arrives_later("record_access")

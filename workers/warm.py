@@ -6,7 +6,7 @@ loads everything again.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -30,18 +30,24 @@ async def handle(batch: Sequence[Job], ctx: Context) -> None:
     """Each job ends by itself: with a summary, as a retry for what is missing, or dead, naming keys."""
     for job in batch:
         try:
-            job.result = await warm(cast(Warm, job.command), job.tenant or DEFAULT_TENANT, ctx)
+            command, tenant = cast(Warm, job.command), job.tenant or DEFAULT_TENANT
+            job.result = await warm(command, tenant, ctx, job.progress)
         except Exception as error:  # noqa: BLE001 - the runtime decides by its kind
             job.fail(error)
 
 
-async def warm(command: Warm, tenant: str, ctx: Context) -> dict[str, Any]:
-    """Load what is missing; answer the counts. Raises Retry or Dead if not every key ended well."""
+async def warm(
+    command: Warm, tenant: str, ctx: Context, progress: Callable[[int, int], None]
+) -> dict[str, Any]:
+    """Load what is missing; answer the counts. `progress` is told how many keys of how many are settled.
+
+    Raises Retry or Dead if not every key ended well.
+    """
     ctx.loaders.require(command.loader or DEFAULT_LOADER)
     loop = asyncio.get_running_loop()
     started = loop.time()
     keys = list(dict.fromkeys(command.keys or _keys_of_source(command, ctx)))
-    loading = _Loading(command, tenant, ctx)
+    loading = _Loading(command, tenant, ctx, lambda settled: progress(settled, len(keys)))
     size = ctx.settings.cache.warming_batch_size
     for start in range(0, len(keys), size):
         await loading.step(keys[start : start + size])
@@ -76,8 +82,9 @@ def _about(key: str, error: str) -> str:
 class _Loading:
     """One job's loads and what became of them."""
 
-    def __init__(self, command: Warm, tenant: str, ctx: Context) -> None:
+    def __init__(self, command: Warm, tenant: str, ctx: Context, progress: Callable[[int], None]) -> None:
         self._command = command
+        self._progress = progress
         self._tenant = tenant
         self._ctx = ctx
         self._counts = Counter[str]()
@@ -101,6 +108,7 @@ class _Loading:
         """Look all of `keys` up, then load what is missing, as many at a time as the loaders allow."""
         missing = keys if self._command.refresh else await self._missing(keys)
         self._counts["present"] += len(keys) - len(missing)
+        self._tell()
         async with asyncio.TaskGroup() as group:
             for key in missing:
                 group.create_task(self._settle(key))
@@ -120,6 +128,10 @@ class _Loading:
             self.refused[key] = error
         except Exception as error:  # noqa: BLE001 - unknown: another try may succeed
             self.postponed[key] = error
+        self._tell()
+
+    def _tell(self) -> None:
+        self._progress(self._counts.total() + len(self.refused) + len(self.postponed))
 
     async def _outcome(self, key: str) -> str:
         """'loaded', 'present' or 'missing'. A load that an invalidation or a write overtook is done again."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from riptide.cache.codec import Codec
 from riptide.cache.server_time import ServerTime
-from riptide.cache.space import Space
+from riptide.cache.space import Digests, Space
 from riptide.cache.stats import CacheStats
 from riptide.clock import Clock, SystemClock
 from riptide.config import CacheSettings
@@ -43,6 +43,7 @@ class Core:
         self.time = ServerTime(self.clock)
         self.lease_ms = round(min(settings.lease_seconds, LONGEST_LEASE_SECONDS) * 1000)
         self.clustered = clustered
+        self._digests = Digests(settings.version)
         self._shards = shards
         self._spaces: dict[tuple[str | None, str | None], Space] = {}
 
@@ -56,7 +57,7 @@ class Core:
     def _make(self, tenant: str | None, namespace: str | None) -> Space:
         owner = DEFAULT_TENANT if tenant is None else tenant
         name = DEFAULT_NAMESPACE if namespace is None else namespace
-        space = Space(self.keys, self.settings.version, owner, name, self._shards)
+        space = Space(self.keys, self._digests, owner, name, self._shards)
         if len(self._spaces) >= _MOST_SPACES:
             self._spaces.clear()
         self._spaces[tenant, namespace] = space

@@ -1,16 +1,21 @@
 """Keys of decorated functions: one text for one way of calling."""
 
+import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from riptide.errors import InvalidInput
+from riptide.names import MAX_KEY_BYTES
 
 _PLAIN = (str, int, float, bool, type(None))
 
 
 def key_maker(function: Callable[..., Any], key: Callable[..., str] | None) -> Callable[..., str]:
-    """`key` itself; or the function's name and its arguments, the same however they were passed."""
+    """`key` itself; or the function's name and its arguments, the same however they were passed.
+
+    Arguments too long for a key are replaced by their hash.
+    """
     if key is not None:
         return key
     if function.__name__ == "<lambda>" or getattr(function, "__closure__", None):
@@ -25,7 +30,11 @@ def key_maker(function: Callable[..., Any], key: Callable[..., str] | None) -> C
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         arguments = (f"{argument}={_text(argument, value)}" for argument, value in bound.arguments.items())
-        return f"{name}({', '.join(arguments)})"
+        text = f"{name}({', '.join(arguments)})"
+        encoded = text.encode()
+        if len(encoded) <= MAX_KEY_BYTES:
+            return text
+        return f"{name}(#{hashlib.blake2b(encoded, digest_size=16).hexdigest()})"
 
     return make
 

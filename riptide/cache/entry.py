@@ -15,7 +15,7 @@ Scripts read the offsets too: lua/write, lease, touch, exists, drain.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -33,13 +33,18 @@ MOST_TAGS = 64
 
 _HEAD = struct.Struct("<4sQQ")
 _REST = struct.Struct("<8sQBBBxIIIIQ")
-# What a plain read needs, in one call.
+# What a plain read needs, in one call; and what a batch does, where flags and codec are one number.
 _unpack_hot = struct.Struct("<4sQQ8s8xBBBxII16x").unpack_from
+_unpack_plain = struct.Struct("<12sQ8s8xHBxI20x").unpack_from
+_PLAIN_HEAD = MAGIC + bytes(8)  # no soft expiry
+_CHECKED, _EPOCH = slice(20, None), slice(20, 28)
 
 _RAW = 1  # the body is bytes, not JSON
 _NEGATIVE = 2  # the origin has no such value
 _KNOWN_FLAGS = _RAW | _NEGATIVE
 _JSON_DEPTH = 200  # deeper values are written by pydantic_core, and refused when read
+_LONGEST_NUMBER = 4300  # and so are numbers of more digits
+_DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else 0 for byte in range(256))
 
 
 class Miss(Enum):
@@ -116,11 +121,17 @@ def encode(value: Any, codec: Codec) -> Body:
 def encode_json(value: Any, what: str) -> bytes:
     try:
         encoded = to_json(value)
-        if encoded.count(b"[") + encoded.count(b"{") > _JSON_DEPTH:
+        if _may_be_unreadable(encoded):
             from_json(encoded)
     except (PydanticSerializationError, ValueError) as error:
         raise InvalidInput(f"{what} cannot be cached: {error}; pass bytes or what JSON can hold") from None
     return encoded
+
+
+def _may_be_unreadable(encoded: bytes) -> bool:
+    if encoded.count(b"[") + encoded.count(b"{") > _JSON_DEPTH:
+        return True
+    return len(encoded) > _LONGEST_NUMBER and b"0" * (_LONGEST_NUMBER + 1) in encoded.translate(_DIGITS)
 
 
 def encode_metadata(metadata: Metadata) -> bytes:
@@ -165,7 +176,7 @@ def open_value(data: bytes, epoch: bytes, codec: Codec) -> Any:
         magic, soft, checksum, written, flags, codec_id, tags, metadata_bytes, size = _unpack_hot(data)
     except struct.error:
         raise Damaged("shorter than a header") from None
-    if magic != MAGIC or xxh3_64_intdigest(data[20:]) ^ soft != checksum:
+    if magic != MAGIC or xxh3_64_intdigest(data[_CHECKED]) ^ soft != checksum:
         raise Damaged("the checksum differs")
     if written != epoch:
         return Miss.INVALIDATED
@@ -176,26 +187,29 @@ def open_value(data: bytes, epoch: bytes, codec: Codec) -> Any:
     return Aging(value, soft) if soft else value
 
 
-def open_plain(
-    keys: list[str], entries: list[bytes | None], epoch: bytes, found: dict[str, Any]
-) -> list[int]:
-    """Put the values of plain hits into `found`; the places of entries that want a closer look come back.
+def open_packed(data: bytes, codec: Codec) -> Any:
+    """What a hit of an entry just packed will yield: JSON's form of the value, or bytes."""
+    return open_value(data, data[_EPOCH], codec)
 
-    A batch spends most of its time here, so what `open_value` does is written out for uncompressed bytes.
+
+def open_plain(keys: Iterable[str], entries: list[bytes | None], epoch: bytes, found: dict[str, Any]) -> None:
+    """Put the values of plain hits into `found`; other entries want a closer look.
+
+    A batch spends most of its time here, so what `open_value` does is written out for entries without
+    compression and soft expiry. The checksum vouches for the lengths.
     """
-    rest = []
-    for at, (key, data) in enumerate(zip(keys, entries, strict=False)):
+    for key, data in zip(keys, entries, strict=False):
         if data is None:
             continue
-        if len(data) >= HEADER_BYTES:
-            magic, soft, checksum, written, flags, codec_id, tags, metadata_bytes, size = _unpack_hot(data)
-            if not soft and not codec_id and written == epoch and magic == MAGIC:
+        try:
+            head, checksum, written, coding, tags, metadata_bytes = _unpack_plain(data)
+            if head != _PLAIN_HEAD or written != epoch or coding > _RAW:
+                continue
+            if xxh3_64_intdigest(data[_CHECKED]) == checksum:
                 body = data[HEADER_BYTES + TAG_BYTES * tags + metadata_bytes :]
-                if xxh3_64_intdigest(data[20:]) == checksum and len(body) == size and flags == _RAW:
-                    found[key] = body
-                    continue
-        rest.append(at)
-    return rest
+                found[key] = body if coding else from_json(body)
+        except (struct.error, ValueError):
+            continue  # damaged, as a closer look will tell
 
 
 def _decode(body: bytes, flags: int) -> Any:

@@ -32,7 +32,7 @@ def by_keys_and_tags(
     """Both, and what waits in this process to be written."""
     parts = space.split(keys)
     tag_ids = tag_ids_of(tags)
-    digests = {(shard.prefix, digest) for shard, _, named in parts for digest in named}
+    digests = {(shard.prefix, digest) for shard, named in parts for digest in named.values()}
     buffer.discard(space, digests=digests, tag_ids=tag_ids)
     removed = yield from by_keys(parts)
     removed += yield from by_tags(space, tag_ids)
@@ -42,7 +42,7 @@ def by_keys_and_tags(
 
 def by_keys(parts: Iterable[Part]) -> Flow[int]:
     """Remove entries and void loads under way for them, entry or not. Answers how many entries there were."""
-    operations = [_drop(shard, step) for shard, _, digests in parts for step in _steps(digests)]
+    operations = [_drop(shard, step) for shard, digests in parts for step in _steps([*digests.values()])]
     return sum((yield from ask_all(operations)))
 
 

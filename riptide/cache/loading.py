@@ -1,7 +1,8 @@
 """Cache-aside: one caller loads, the others wait or take the stale value (DESIGN §5).
 
 What is loaded is stored only if nothing was invalidated or written since the lease was taken. The caller that
-loaded it gets it in any case: its read began before the invalidation ended.
+loaded it gets it in any case: its read began before the invalidation ended. It gets what a hit would yield,
+not what the loader returned: a tuple is a list for the first who asks too.
 """
 
 import random
@@ -16,7 +17,7 @@ from redis.exceptions import OutOfMemoryError
 from riptide.cache import lease
 from riptide.cache.codec import Damaged
 from riptide.cache.core import Core
-from riptide.cache.entry import Aging, Miss, open_value
+from riptide.cache.entry import Aging, Miss, open_packed, open_value
 from riptide.cache.lease import Answer, Ticket
 from riptide.cache.loaders.contract import Loaded
 from riptide.cache.reading import discard, read, value_of
@@ -92,13 +93,13 @@ def _lease_or_wait(job: Job, ticket: Ticket, refresh: bool) -> Flow[Found]:
         if answer.state == "load":
             if stale:
                 return Found(value, _in_background(job, ticket))
-            loaded, _ = yield from _load_and_fill(job, ticket)
-            return Found(loaded)
+            item, _ = yield from _load_and_fill(job, ticket)
+            return Found(_yielded(core, item))
         if stale:
             return Found(value)
         if core.clock.monotonic() >= give_up:
             # Others kept the lease for its whole length: help ourselves, and store nothing.
-            return Found(_plain((yield from _load(job))))
+            return Found(_yielded(core, (yield from _load_and_pack(job))))
         yield Pause(pause * random.uniform(0.5, 1.0))
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
 
@@ -115,10 +116,10 @@ def warm(job: Job, *, refresh: bool = False) -> Flow[Warmed]:
         if answer.state == "wait":
             return "busy"
         if answer.state == "load":
-            value, stored = yield from _load_and_fill(job, ticket)
+            item, stored = yield from _load_and_fill(job, ticket)
             if not stored:
                 return "refused"
-            return "missing" if value is MISSING else "loaded"
+            return "missing" if item.negative else "loaded"
         if (yield from _open(job.core, ticket, answer)) is not Miss.DAMAGED:
             return "present"
 
@@ -138,18 +139,17 @@ def _or_missing(value: Any) -> Any:
     return MISSING if value is Miss.NEGATIVE else value
 
 
-def _load_and_fill(job: Job, ticket: Ticket, *, release: bool = True) -> Flow[tuple[Any, bool]]:
-    """Load under the lease and store. The value, or MISSING, and whether it could be stored."""
+def _load_and_fill(job: Job, ticket: Ticket, *, release: bool = True) -> Flow[tuple[Write, bool]]:
+    """Load under the lease and store. The entry, and whether it could be stored."""
     try:
-        loaded = yield from _load(job)
-        item = _prepare(job, loaded)
+        item = yield from _load_and_pack(job)
     except (Exception, CancelledError):
         if release:
             with suppress(ServerUnavailable):
                 yield from ask(lease.release(ticket))
         raise
     stored = yield from _fill(job.core, ticket, item)
-    return _plain(loaded), stored
+    return item, stored
 
 
 def _in_background(job: Job, ticket: Ticket) -> Flow[None]:
@@ -157,33 +157,35 @@ def _in_background(job: Job, ticket: Ticket) -> Flow[None]:
     yield from _load_and_fill(job, ticket, release=False)
 
 
-def _load(job: Job) -> Flow[Any]:
+def _load_and_pack(job: Job) -> Flow[Write]:
+    """Raises what the loader raises, but for LoaderNotFound; InvalidInput for what cannot be cached."""
     job.core.stats.loads += 1
     try:
-        return (yield Call(job.load))
+        loaded = yield Call(job.load)
     except LoaderNotFound:
-        return MISSING
-
-
-def _plain(loaded: Any) -> Any:
-    return loaded.value if isinstance(loaded, Loaded) else loaded
+        loaded = MISSING
+    return _prepare(job, loaded)
 
 
 def _prepare(job: Job, loaded: Any) -> Write:
-    options = job.options
-    if isinstance(loaded, Loaded):
-        metadata = options.metadata
-        options = replace(
-            options,
-            ttl=options.ttl if loaded.ttl is None else loaded.ttl,
-            metadata=replace(
-                metadata,
-                content_type=loaded.content_type or metadata.content_type,
-                source=loaded.source or metadata.source,
-                tags=(*metadata.tags, *loaded.tags),
-            ),
-        )
-    return prepare(job.core, job.space, job.key, _plain(loaded), options)
+    if not isinstance(loaded, Loaded):
+        return prepare(job.core, job.space, job.key, loaded, job.options)
+    metadata = job.options.metadata
+    options = replace(
+        job.options,
+        ttl=job.options.ttl if loaded.ttl is None else loaded.ttl,
+        metadata=replace(
+            metadata,
+            content_type=loaded.content_type or metadata.content_type,
+            source=loaded.source or metadata.source,
+            tags=(*metadata.tags, *loaded.tags),
+        ),
+    )
+    return prepare(job.core, job.space, job.key, loaded.value, options)
+
+
+def _yielded(core: Core, item: Write) -> Any:
+    return MISSING if item.negative else open_packed(item.packed, core.codec)
 
 
 def _fill(core: Core, ticket: Ticket, item: Write) -> Flow[bool]:

@@ -1,9 +1,9 @@
 """Reads: one MGET of entries and their epoch, and what is left to do when that does not settle it."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice
+from itertools import accumulate, pairwise
 from typing import Any
 
 from riptide.cache.codec import Damaged
@@ -95,6 +95,7 @@ def server_now(core: Core, shard: Shard) -> Flow[int]:
 def get_many(core: Core, space: Space, keys: Iterable[str]) -> Flow[dict[str, Any]]:
     """The fresh values by key; keys without one are left out. One MGET per slot, all in one round trip."""
     parts = [part for whole in space.split(keys) for part in _cut(whole)]
+    asked = sum([len(part.digests) for part in parts])
     if len(parts) == 1:
         replies = [(yield from ask(_read_part(parts[0])))]
     elif core.clustered or not parts:
@@ -103,17 +104,23 @@ def get_many(core: Core, space: Space, keys: Iterable[str]) -> Flow[dict[str, An
         replies = yield from ask(_read_together(parts))
     found: dict[str, Any] = {}
     for part, reply in zip(parts, replies, strict=True):
-        yield from _open_all(core, part, reply, found)
+        if reply[-1] is not None:
+            open_plain(part.digests, reply, reply[-1], found)
+    if len(found) < asked:
+        for part, reply in zip(parts, replies, strict=True):
+            yield from _look_closer(core, part, reply, found)
     core.stats.hits += len(found)
-    core.stats.misses += sum(len(part.keys) for part in parts) - len(found)
+    core.stats.misses += asked - len(found)
     return found
 
 
-def _cut(part: Part) -> Iterator[Part]:
-    shard, keys, digests = part
-    for start in range(0, len(keys), _MGET_KEYS):
-        end = start + _MGET_KEYS
-        yield Part(shard, keys[start:end], digests[start:end])
+def _cut(part: Part) -> list[Part]:
+    shard, digests = part
+    if len(digests) <= _MGET_KEYS:
+        return [part]
+    items = list(digests.items())
+    starts = range(0, len(items), _MGET_KEYS)
+    return [Part(shard, dict(items[start : start + _MGET_KEYS])) for start in starts]
 
 
 def _read_part(part: Part) -> Operation[Pair]:
@@ -122,30 +129,26 @@ def _read_part(part: Part) -> Operation[Pair]:
 
 def _read_together(parts: list[Part]) -> Operation[list[Pair]]:
     """All parts in one MGET, where slots do not matter."""
+    ends = list(accumulate(len(part.digests) + 1 for part in parts))
 
     def parse(reply: Pair) -> list[Pair]:
-        each = iter(reply)
-        return [list(islice(each, len(part.keys) + 1)) for part in parts]
+        return [reply[start:end] for start, end in pairwise((0, *ends))]
 
     return Operation(("MGET", *[key for part in parts for key in _keys_of(part)]), parse)
 
 
 def _keys_of(part: Part) -> list[str]:
     prefix = part.shard.prefix
-    return [*[prefix + digest for digest in part.digests], part.shard.epoch]
+    return [*[prefix + digest for digest in part.digests.values()], part.shard.epoch]
 
 
-def _open_all(core: Core, part: Part, reply: Pair, found: dict[str, Any]) -> Flow[None]:
-    epoch = reply[-1]
-    if epoch is None:
-        return
-    for at in open_plain(part.keys, reply, epoch, found):
-        pair = [reply[at], epoch]
-        value = _opened(core, pair)
-        if value is UNSETTLED:
-            value = yield from value_of(core, part.shard, part.digests[at], pair)
-        if not isinstance(value, Miss):
-            found[part.keys[at]] = value
+def _look_closer(core: Core, part: Part, reply: Pair, found: dict[str, Any]) -> Flow[None]:
+    """What is there and was no plain hit: compressed, aging, invalidated or damaged."""
+    for (key, digest), data in zip(part.digests.items(), reply, strict=False):
+        if data is not None and key not in found:
+            value = yield from value_of(core, part.shard, digest, [data, reply[-1]])
+            if not isinstance(value, Miss):
+                found[key] = value
 
 
 def exists(space: Space, key: str) -> Flow[bool]:

@@ -1,16 +1,35 @@
 """Where the entries of a namespace are: its shards, their keys, and which shard holds which key."""
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
 from riptide.errors import InvalidInput
-from riptide.names import check_namespace, check_tenant
+from riptide.names import check_key, check_namespace, check_tag, check_tenant
 from riptide.store.keys import Keys
 
 _TAG_ID_BYTES = 8
-_NO_TEXT = "a cache key is a text that UTF-8 can hold"
+_MOST_DIGESTS = 8192
+
+
+class Digests(dict[str, tuple[str, int]]):
+    """What stands for a key in the names on the server: 128 bits of BLAKE2b over `cache.version` and the key,
+    hex; and a number that picks its shard.
+
+    Those in use are kept, because hashing costs thirty times as much as finding. Raises InvalidInput for what
+    is no key.
+    """
+
+    def __init__(self, version: str) -> None:
+        super().__init__()
+        self._salt = version.encode() + b"\0"
+
+    def __missing__(self, key: str) -> tuple[str, int]:
+        hashed = blake2b(self._salt + check_key(key).encode(), digest_size=16).hexdigest()
+        if len(self) >= _MOST_DIGESTS:
+            self.clear()
+        self[key] = found = (hashed, int(hashed[:8], 16))
+        return found
 
 
 class Shard:
@@ -49,72 +68,62 @@ class Shard:
 class Space:
     """One namespace of one tenant. Raises InvalidInput before any key is built from a bad name."""
 
-    __slots__ = ("_salt", "name", "shards", "tenant")
+    __slots__ = ("_digests", "name", "shards", "tenant")
 
     def __init__(
-        self, keys: Keys, version: str, tenant: str, namespace: str, shards: Callable[[str], int]
+        self, keys: Keys, digests: Digests, tenant: str, namespace: str, shards: Callable[[str], int]
     ) -> None:
         self.tenant, self.name = check_tenant(tenant), check_namespace(namespace)
         count = shards(tenant)
         tags = [tenant] if count == 1 else [f"{tenant}.{n}" for n in range(count)]
         self.shards = [Shard(keys, tag, namespace) for tag in tags]
-        self._salt = version.encode() + b"\0"
+        self._digests = digests
 
     def place(self, key: str) -> tuple[Shard, str]:
         """The shard that holds `key`, and the digest that stands for it. Raises InvalidInput."""
-        digest = self._digests([key])[0]
-        shards = self.shards
-        if len(shards) == 1:
-            return shards[0], digest
-        return shards[int(digest[:8], 16) % len(shards)], digest
-
-    def _digests(self, keys: list[str]) -> list[str]:
-        salt = self._salt
         try:
-            return [_digest(salt, key) for key in keys]
-        except (AttributeError, TypeError, UnicodeEncodeError):
-            raise InvalidInput(_NO_TEXT) from None
+            digest, number = self._digests[key]
+        except TypeError:  # it cannot be looked up
+            check_key(key)
+            raise
+        shards = self.shards
+        return shards[number % len(shards)], digest
 
     def split(self, keys: Iterable[str]) -> list["Part"]:
         """Distinct keys by shard. Raises InvalidInput before the first is used."""
-        if isinstance(keys, str):
+        if isinstance(keys, str) or not isinstance(keys, Iterable):
             raise InvalidInput("several keys are a list of texts, not one text")
-        names = _distinct(keys)
+        given = list(keys)
+        try:
+            parts = self._parts(given)
+        except TypeError:  # one cannot be looked up
+            for key in given:
+                check_key(key)
+            raise
+        return [part for part in parts if part.digests]
+
+    def _parts(self, keys: list[str]) -> list["Part"]:
+        digests = self._digests
         if len(self.shards) == 1:
-            return [Part(self.shards[0], names, self._digests(names))] if names else []
-        parts: dict[Shard, Part] = {}
-        for name in names:
-            shard, digest = self.place(name)
-            part = parts.get(shard) or parts.setdefault(shard, Part(shard, [], []))
-            part.keys.append(name)
-            part.digests.append(digest)
-        return list(parts.values())
-
-
-def _distinct(keys: Iterable[str]) -> list[str]:
-    try:
-        return list(dict.fromkeys(keys))
-    except TypeError:
-        raise InvalidInput(_NO_TEXT) from None
+            return [Part(self.shards[0], {key: digests[key][0] for key in keys})]
+        parts = [Part(shard, {}) for shard in self.shards]
+        count = len(parts)
+        for key in keys:
+            digest, number = digests[key]
+            parts[number % count].digests[key] = digest
+        return parts
 
 
 class Part(NamedTuple):
-    """Keys of one shard, with their digests in the same order."""
+    """Keys of one shard, and what stands for them."""
 
     shard: Shard
-    keys: list[str]
-    digests: list[str]
-
-
-@lru_cache(maxsize=8192)
-def _digest(salt: bytes, key: str) -> str:
-    """Kept for the keys in use: hashing one costs eight times as much as finding it here."""
-    return blake2b(salt + key.encode(), digest_size=16).hexdigest()
+    digests: dict[str, str]
 
 
 def tag_id(tag: str) -> bytes:
-    """Eight bytes that stand for a tag. Two tags that shared them would be invalidated together, no worse."""
-    try:
-        return blake2b(tag.encode(), digest_size=_TAG_ID_BYTES).digest()
-    except (AttributeError, UnicodeEncodeError):
-        raise InvalidInput(f"a tag is text that UTF-8 can hold, not {tag!r:.80}") from None
+    """Eight bytes that stand for a tag. Two tags that shared them would be invalidated together, no worse.
+
+    Raises InvalidInput.
+    """
+    return blake2b(check_tag(tag).encode(), digest_size=_TAG_ID_BYTES).digest()

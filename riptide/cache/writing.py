@@ -79,6 +79,7 @@ class Write:
     stale_ms: int
     tag_ids: tuple[bytes, ...]
     value_bytes: int
+    negative: bool = False
 
 
 def prepare(core: Core, space: Space, key: str, value: Any, options: Options) -> Write:
@@ -106,7 +107,7 @@ def prepare(core: Core, space: Space, key: str, value: Any, options: Options) ->
         tag_ids=b"".join(tag_ids),
         metadata=metadata,
     )
-    return Write(shard, digest, packed, ttl_ms, stale_ms, tag_ids, body.size)
+    return Write(shard, digest, packed, ttl_ms, stale_ms, tag_ids, body.size, negative)
 
 
 def tag_ids_of(tags: Iterable[str]) -> tuple[bytes, ...]:

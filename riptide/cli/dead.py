@@ -1,10 +1,12 @@
 """`riptide dead`: list, show, retry and drop dead letters."""
 
+import time
 from typing import Annotated, Any
 
 import typer
+from rich.padding import Padding
 from rich.progress import track
-from rich.table import Table
+from rich.text import Text
 
 from riptide.cli import common
 from riptide.errors import InvalidInput, RiptideError
@@ -14,6 +16,8 @@ from riptide.streams import dead
 from riptide.streams.dead import DeadLetter
 from riptide.streams.message import Ref
 from riptide.streams.registry import load_models
+
+_SHOWN_ERROR = 240
 
 app = typer.Typer(
     help="Dead letters: commands that could not be carried out, each with its cause and all its fields.\n\n"
@@ -48,7 +52,7 @@ def list_command(
         if not found:
             typer.echo("no dead letters")
             return
-        common.console.print(_table(shown))
+        _print_list(shown)
         if len(shown) < len(found):
             typer.echo(f"the newest {len(shown)} of {len(found)}; --limit shows more")
 
@@ -151,17 +155,32 @@ def _facts(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _table(letters: list[DeadLetter]) -> Table:
-    shown = Table(title="Dead letters", title_justify="left")
-    shown.add_column("ref", no_wrap=True)
-    for name in ("died", "tenant", "reason", "attempts", "error"):
-        shown.add_column(name)
+def _print_list(letters: list[DeadLetter]) -> None:
+    """Two lines each: what it is, and why it died. So it can be read in 80 columns."""
+    now = time.time()
+    rows = [("ref", "died", "reason", "starts", "tenant")]
     for letter in letters:
-        facts = _facts(letter)
-        shown.add_row(
-            *(str(facts[name] or "-") for name in ("ref", "died", "tenant", "reason", "attempts", "error"))
-        )
-    return shown
+        ago = f"{common.duration(max(0.0, now - letter.died_ms / 1000))} ago"
+        rows.append((str(letter.ref), ago, letter.reason, str(letter.attempts), letter.tenant or "-"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    _print_line(lines[0], "dim")
+    for line, letter in zip(lines[1:], letters, strict=True):
+        _print_line(line, "bold")
+        error = " ".join(letter.error.split())
+        cut = error if len(error) <= _SHOWN_ERROR else error[:_SHOWN_ERROR] + "…"
+        common.console.print(Padding(Text(_printable(cut)), (0, 0, 0, 4)))
+
+
+def _print_line(line: str, style: str) -> None:
+    common.console.print(Text(_printable(line), style), no_wrap=True, overflow="ellipsis", crop=False)
+
+
+def _printable(text: str) -> str:
+    """What a foreign producer sent must not steer the terminal."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _text(value: bytes) -> str:

@@ -4,21 +4,34 @@ import sys
 
 import typer
 
-from riptide.cli import config, dead
-from riptide.cli.command import command_command
+from riptide.cli import archive, commands, config, dead, schedule
+from riptide.cli.command import cancel_command, command_command
 from riptide.cli.publish import publish_command
 from riptide.cli.redis import redis_command
+from riptide.cli.replay import replay_command
 from riptide.cli.streams import streams_command
 from riptide.cli.worker import worker_command
+from riptide.cli.workers import pause_command, quiet_command, resume_command, workers_command
 from riptide.errors import ConfigError, InvalidInput, RiptideError
 
 FAILED, BAD_INPUT = 1, 2
 
+# A paragraph has no line breaks of its own: typer would keep them.
+_HELP = (
+    "RipTide: a persistence layer for multi-tenant services, built as workers over Redis Streams.\n\n"
+    "Services read from a cache in Redis or Valkey, and publish what takes work as commands, which workers "
+    "carry out.\n\n"
+    "To begin: 'riptide redis' starts a server, 'riptide worker' a worker, and 'riptide publish' gives it "
+    "work; 'riptide streams' and 'riptide dead list' show how it goes. Each says more with --help.\n\n"
+    "Configuration: RIPTIDE_CONFIG names the file, else it is config/persistence.yml, if there is one. "
+    "Environment variables win over the file; REDIS_URL says where the server is, by default "
+    "redis://127.0.0.1:6379/0. 'riptide config show' lists all settings and where each value comes from.\n\n"
+    "Exit codes: 0 done; 1 it failed, or the command asked about is dead; 2 the input or the configuration "
+    "is wrong; 3 the command waited for is not finished yet; 4 the command asked about is unknown."
+)
+
 app = typer.Typer(
-    help="RipTide: a persistence layer for multi-tenant services, built as workers over Redis Streams.\n\n"
-    "Every command reads the configuration named by RIPTIDE_CONFIG, else config/persistence.yml; "
-    "'riptide config show' tells what that is. "
-    "Exit codes: 0 done, 1 it failed, 2 the input or the configuration is wrong.",
+    help=_HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -26,8 +39,17 @@ app = typer.Typer(
 app.command("worker")(worker_command)
 app.command("publish")(publish_command)
 app.command("command")(command_command)
+app.command("cancel")(cancel_command)
 app.command("streams")(streams_command)
+app.command("workers")(workers_command)
+app.command("quiet")(quiet_command)
+app.command("pause")(pause_command)
+app.command("resume")(resume_command)
+app.command("replay")(replay_command)
 app.add_typer(dead.app, name="dead")
+app.add_typer(archive.app, name="archive")
+app.add_typer(commands.app, name="commands")
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(config.app, name="config")
 app.command("redis")(redis_command)
 

@@ -1,18 +1,22 @@
 """`riptide streams`: how the streams stand."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from riptide.cli import common
 from riptide.reads.sync_client import RipTide
 from riptide.store.keys import Keys
 from riptide.streams.overview import StreamState, overview
 from riptide.streams.registry import load_models
+from riptide.streams.resting import Pause
 
 Delivered = dict[str, tuple[float, int]]
 
@@ -32,13 +36,13 @@ def streams_command(
         time.sleep(0.5 if not watch else 0)
         if not watch:
             states = _look(rt, keys, kinds)
-            _print(states, _rates(before, states), as_json=as_json)
+            _print(states, _rates(before, states), rt.paused(), as_json=as_json)
             return
         try:
             with Live(console=common.console, auto_refresh=False) as live:
                 while True:
                     states = _look(rt, keys, kinds)
-                    live.update(table(states, _rates(before, states)), refresh=True)
+                    live.update(_shown(states, _rates(before, states), rt.paused()), refresh=True)
                     before = _delivered(states)
                     time.sleep(1)
         except KeyboardInterrupt:
@@ -46,7 +50,7 @@ def streams_command(
 
 
 def _look(rt: RipTide, keys: Keys, kinds: list[str]) -> list[StreamState]:
-    return rt.store.drive(overview(keys, kinds))
+    return rt.store.drive(overview(keys, kinds, rt.settings.streams))
 
 
 def _delivered(states: list[StreamState]) -> Delivered:
@@ -65,15 +69,36 @@ def _rates(before: Delivered, states: list[StreamState]) -> dict[str, float]:
     }
 
 
-def _print(states: list[StreamState], rates: dict[str, float], *, as_json: bool) -> None:
-    if as_json:
-        common.print_json([asdict(state) | {"per_second": rates.get(state.kind)} for state in states])
-    else:
-        common.console.print(table(states, rates))
+def _print(
+    states: list[StreamState], rates: dict[str, float], paused: Mapping[str, Pause], *, as_json: bool
+) -> None:
+    if not as_json:
+        common.console.print(_shown(states, rates, paused))
+        return
+    rows = []
+    for state in states:
+        pause = paused.get(state.kind)
+        more = {"per_second": rates.get(state.kind), "paused": None if pause is None else asdict(pause)}
+        rows.append(asdict(state) | more)
+    common.print_json(rows)
 
 
-def table(states: list[StreamState], rates: dict[str, float]) -> Table:
-    """The states as a table, a row per type."""
+def _notes(states: list[StreamState], paused: Mapping[str, Pause]) -> list[str]:
+    """Which group keeps a stream from being trimmed; who paused what, and why."""
+    lines = [
+        f"{state.kind} is kept beyond its replay window for the group {state.pinned_by}"
+        for state in states
+        if state.pinned_by
+    ]
+    return lines + [
+        f"{pause.kind} is paused since {common.moment(pause.at_ms)} UTC by {pause.by}"
+        + (f": {pause.why}" if pause.why else "")
+        for pause in paused.values()
+    ]
+
+
+def _shown(states: list[StreamState], rates: dict[str, float], paused: Mapping[str, Pause]) -> Group:
+    """The states as a table, a row per type, and what is to be said of some."""
     # Without lines it fits into 80 columns.
     shown = Table(title="Streams", title_justify="left", box=None, pad_edge=False)
     shown.add_column("type", no_wrap=True)
@@ -82,7 +107,7 @@ def table(states: list[StreamState], rates: dict[str, float]) -> Table:
     for state in states:
         rate = rates.get(state.kind)
         shown.add_row(
-            state.kind,
+            f"[yellow]{state.kind}[/yellow]" if state.kind in paused else state.kind,
             "?" if state.lag is None else f"{state.lag:,}",
             f"{state.pending:,}",
             common.duration(state.oldest_seconds),
@@ -92,4 +117,4 @@ def table(states: list[StreamState], rates: dict[str, float]) -> Table:
             f"[red]{state.dead:,}[/red]" if state.dead else "0",
             f"{state.entries:,}",
         )
-    return shown
+    return Group(shown, *map(Text, _notes(states, paused)))

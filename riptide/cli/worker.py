@@ -4,6 +4,8 @@ import asyncio
 import gc
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -14,12 +16,14 @@ from riptide.config import Settings
 from riptide.errors import ConfigError
 from riptide.reads.aio_client import aconnect
 from riptide.reads.context import make_context
+from riptide.state.archive.archiver import make_archiver
 from riptide.store.sync import open_store
 from riptide.streams.registry import CommandType, Registry, load_handlers, load_models
 from riptide.streams.worker import Worker
 from workers import HANDLERS
 
 STOPPED_AT_ONCE = 130
+_ARCHIVER_SECONDS = 10.0  # to end what it is writing; what is not written then, others write
 
 
 def worker_command(
@@ -44,6 +48,8 @@ def worker_command(
         settings = settings.model_copy(update={"workers": workers})
     modules = settings.workers.modules
     registry = Registry(load_models(modules), load_handlers(HANDLERS, modules))
+    if settings.streams.archive:
+        registry.pick(settings.streams.archive_types)  # a type that does not exist is an error
     names = None if commands is None else [name.strip() for name in commands.split(",") if name.strip()]
     if names == []:
         raise ConfigError(
@@ -67,9 +73,25 @@ async def _run(settings: Settings, types: list[CommandType]) -> None:
         async with make_context(rt) as context:
             worker = Worker(settings, types, rt.store, beat_store, context, SystemClock())
             _stop_on_signals(worker)
-            await worker.run()
+            with archiving(settings):
+                await worker.run()
     finally:
         beat_store.close()
+
+
+@contextmanager
+def archiving(settings: Settings) -> Iterator[None]:
+    """Archive meanwhile, in a thread of its own, if the configuration says so."""
+    archiver = make_archiver(settings)
+    if archiver is None:
+        yield
+        return
+    archiver.start()
+    try:
+        yield
+    finally:
+        archiver.stop()
+        archiver.join(_ARCHIVER_SECONDS)
 
 
 def for_heartbeats(settings: Settings) -> Settings:

@@ -1,5 +1,6 @@
 """All settings in one place: path, model, names, and what a right value looks like."""
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_args
@@ -47,8 +48,12 @@ class Setting:
 
     def expected_item(self) -> str:
         """The same of one value of a mapping."""
-        schema = TypeAdapter(self.owner).json_schema()["properties"][self.name]
-        return _kind(schema["additionalProperties"], self.meaning)
+        schema = TypeAdapter(self.owner).json_schema()
+        item = schema["properties"][self.name]["additionalProperties"]
+        if "$ref" in item:
+            (example,) = schema["$defs"][item["$ref"].rpartition("/")[2]]["examples"]
+            return f"an entry, as in {json.dumps(example)}"
+        return _kind(item, self.meaning)
 
     def value(self, settings: Settings) -> Any:
         section, _, name = self.path.rpartition(".")

@@ -11,7 +11,7 @@ from riptide.config.catalog import Setting, catalog, sections
 from riptide.config.loader import Loaded
 from riptide.config.models import Settings
 from riptide.config.names import NOT_YET
-from riptide.config.values import RedisUrl
+from riptide.config.values import RedisUrl, Section
 from riptide.config.yaml_file import TOP
 
 _UNEXPANDED = {"type": "string", "pattern": r"\$\{"}
@@ -52,6 +52,10 @@ def json_schema() -> str:
 
 
 def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(item) for name, item in value.items()}
+    if isinstance(value, Section):
+        return value.model_dump(exclude_defaults=True)
     return str(value) if isinstance(value, (SecretStr, RedisUrl)) else value
 
 

@@ -126,7 +126,6 @@ _ENCRYPTION = "encryption is not built yet, so data is stored as it is"
 _METRICS = "metrics are not built yet"
 _RELOAD = "live configuration is not built yet, so a change needs a restart"
 _TENANTS = "tenants' records and quotas are not built yet"
-_WARMING = "warming at start and by schedule is not built yet; publish `warm` commands"
 _WAY_BACK = "the way back is not built yet, so RipTide stays on"
 
 # Accepted and checked, but its feature comes later: setting -> why. A row goes when the feature comes.
@@ -135,9 +134,6 @@ NOT_YET = {
     "use_persistence_layer": _WAY_BACK,
     "cache.max_memory_bytes": _ACCOUNTS,
     "cache.eviction_policy": _ACCOUNTS,
-    "cache.enable_warming": _WARMING,
-    "cache.warming_batch_size": _WARMING,
-    "cache.warm_list": _WARMING,
     "tenant.isolation_level": _TENANTS,
     "tenant.max_tenants": _TENANTS,
     "tenant.default_memory_quota": _TENANTS,
@@ -152,6 +148,7 @@ NOT_YET = {
     "state.max_checkpoints": _CHECKPOINTS,
     "state.checkpoint_compression": _CHECKPOINTS,
     "state.enable_graceful_shutdown": "every shutdown is graceful; a second SIGTERM stops at once",
+    "schedule.close_grace_seconds": _BILLING,
     "performance.target_cache_access_ms": _METRICS,
     "performance.enable_monitoring": _METRICS,
     "performance.enable_metrics": _METRICS,

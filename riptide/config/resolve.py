@@ -106,6 +106,10 @@ def _explain(setting: Setting, given: Given, error: ErrorDetails) -> tuple[str, 
     path = ".".join(map(str, (setting.path, *at)))
     hidden = setting.secret or place.written is None
     shown = "the value (not shown)" if hidden else _shorten(place.written or "")
+    if error["type"] == "missing":
+        return place.source, f"{path} is missing; write {setting.expected_item()}"
+    if error["type"] == "extra_forbidden":
+        return place.source, f"{path} is unknown; write {setting.expected_item()}"
     why = f": {error['ctx']['error']}" if error["type"] == "value_error" else ""
     expected = setting.expected_item() if at and isinstance(given.value, dict) else setting.expected()
     return place.source, f"{path}: {shown} is not valid{why}; write {expected}"

@@ -164,7 +164,10 @@ class AsyncCache:
         namespace: str | None = None,
         **keeping: Unpack[Keeping],
     ) -> Any:
-        """The cached value, else what `loader()` returns, then cached: one caller loads, others wait.
+        """The cached value, else what `loader()` returns, cached: one caller loads, others wait.
+
+        Hit or miss, a value comes as it is stored: bytes, or what JSON makes of it (a tuple is a list, a key
+        of a dict is text, a datetime ISO 8601). InvalidInput if neither can hold it.
 
         `loader` may be asynchronous. It returns a value, a `Loaded`, or MISSING; MISSING and LoaderNotFound
         are remembered for `cache.negative_ttl_seconds`, and answered with `default`, or LoaderNotFound if
@@ -201,7 +204,10 @@ class AsyncCache:
         namespace: str | None = None,
         **keeping: Unpack[Keeping],
     ) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
-        """Decorate a coroutine function: results are cached by its arguments, or by `key(*args)`."""
+        """Decorate a coroutine function: results are cached by its arguments, or by `key(*args)`.
+
+        They come as `get_or_load` gives them: as they are stored.
+        """
 
         def decorate(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
             if not inspect.iscoroutinefunction(function):

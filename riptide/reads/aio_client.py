@@ -1,9 +1,10 @@
 """The asynchronous face: `async with await riptide.aconnect() as rt`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from commands import Command
 from riptide.config import Settings
@@ -12,9 +13,12 @@ from riptide.reads.aio_cache import AsyncCache
 from riptide.reads.assembly import Parts, assemble
 from riptide.reads.sync_client import to_ref
 from riptide.store.aio import AsyncStore, open_async_store
+from riptide.streams.job import Progress
+from riptide.streams.members import Member
 from riptide.streams.message import Ref
 from riptide.streams.publishing import Outgoing
-from riptide.streams.status import Status, status, wait
+from riptide.streams.resting import Pause
+from riptide.streams.status import Status, cancel, status, wait
 
 
 class AsyncRipTide:
@@ -26,11 +30,21 @@ class AsyncRipTide:
         self.cache = AsyncCache(store, parts.keys, parts.settings.cache, parts.shards)
         self._keys = parts.keys
         self._publisher = parts.publisher
+        self._resting = parts.resting
 
     async def publish(
-        self, command: Command, *, tenant: str | None = None, key: str | None = None, trace: str | None = None
+        self,
+        command: Command,
+        *,
+        tenant: str | None = None,
+        key: str | None = None,
+        trace: str | None = None,
+        delay: float | timedelta | None = None,
+        at: datetime | float | None = None,
     ) -> Ref:
-        return await self.store.drive(self._publisher.publish(Outgoing(command, tenant, trace), key))
+        return await self.store.drive(
+            self._publisher.publish(Outgoing(command, tenant, trace, delay, at), key)
+        )
 
     async def publish_many(self, commands: Iterable[Outgoing]) -> list[Ref]:
         return await self.store.drive(self._publisher.publish_many(commands))
@@ -41,8 +55,32 @@ class AsyncRipTide:
     async def status(self, ref: Ref | str) -> Status:
         return await self.store.run(status(self._keys, to_ref(ref)))
 
-    async def wait(self, ref: Ref | str, seconds: float) -> Status:
-        return await self.store.drive(wait(self._keys, to_ref(ref), seconds))
+    async def wait(
+        self, ref: Ref | str, seconds: float, on_progress: Callable[[Progress], Any] | None = None
+    ) -> Status:
+        return await self.store.drive(wait(self._keys, to_ref(ref), seconds, on_progress))
+
+    async def cancel(self, ref: Ref | str) -> Status:
+        keep = self.settings.streams.result_ttl_seconds
+        return await self.store.run(cancel(self._keys, to_ref(ref), keep))
+
+    async def pause(self, kind: str, why: str = "") -> bool:
+        return await self.store.run(self._resting.pause(kind, why))
+
+    async def resume(self, kind: str) -> bool:
+        return await self.store.drive(self._resting.resume(kind))
+
+    async def paused(self) -> dict[str, Pause]:
+        return await self.store.run(self._resting.paused())
+
+    async def workers(self) -> list[Member]:
+        return await self.store.drive(self._resting.members())
+
+    async def quiet(self, worker: str) -> Member:
+        return await self.store.drive(self._resting.quiet(worker))
+
+    async def end_quiet(self, worker: str) -> bool:
+        return await self.store.drive(self._resting.end_quiet(worker))
 
     async def aclose(self) -> None:
         await self.cache.aclose()

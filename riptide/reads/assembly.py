@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from riptide.clock import SystemClock
+from riptide.clock import Clock, SystemClock
 from riptide.config import RedisUrl, Settings, load
+from riptide.config.redis_url import EXAMPLES, check_url
+from riptide.errors import ConfigError
 from riptide.names import DEFAULT_TENANT
 from riptide.store.keys import PARTITIONS, Keys
 from riptide.streams.publishing import Publisher
 from riptide.streams.registry import load_models
+from riptide.streams.resting import Resting
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,7 @@ class Parts:
     settings: Settings
     keys: Keys
     publisher: Publisher
+    resting: Resting
 
     def shards(self, tenant: str) -> int:
         """How many slots a tenant's keys are spread over.
@@ -26,16 +30,34 @@ class Parts:
         return len(PARTITIONS) if tenant == DEFAULT_TENANT else 1
 
 
-def assemble(url: str | None, config: Settings | str | Path | None) -> Parts:
+def assemble(url: str | None, config: Settings | str | Path | None, clock: Clock | None = None) -> Parts:
     """Read the configuration (unless it is given) and build what needs no connection. Raises ConfigError."""
     settings = (
         config if isinstance(config, Settings) else load(None if config is None else str(config)).settings
     )
     if url is not None:
-        redis = settings.redis.model_copy(update={"url": RedisUrl(url)})
+        redis = settings.redis.model_copy(update={"url": _checked(url)})
         settings = settings.model_copy(update={"redis": redis})
     keys = Keys(settings.cache.key_prefix)
     models = load_models(settings.workers.modules)
     only_tenant = None if settings.tenant.enabled else DEFAULT_TENANT
-    publisher = Publisher(keys, settings.streams, models, SystemClock(), only_tenant)
-    return Parts(settings, keys, publisher)
+    publisher = Publisher(
+        keys,
+        settings.streams,
+        models,
+        clock or SystemClock(),
+        only_tenant,
+        server_counts_delays=clock is None,
+    )
+    return Parts(settings, keys, publisher, Resting(keys, models))
+
+
+def _checked(url: object) -> RedisUrl:
+    why = "it is not text"
+    if isinstance(url, str):
+        try:
+            check_url(url)
+            return RedisUrl(url)
+        except ValueError as error:
+            why = str(error)
+    raise ConfigError(f"the url given to connect (not shown) is not valid: {why}; write {EXAMPLES}")

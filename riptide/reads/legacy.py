@@ -20,7 +20,7 @@ class LegacyCache:
         self._store = store
 
     def get(self, key: str) -> str | None:
-        """The text, or None. Raises ServerUnavailable."""
+        """The text, or None. Raises InvalidInput for what is no key of RipTide, ServerUnavailable."""
         value = self._cache.get(key)
         if value is None:
             return self._old(key)

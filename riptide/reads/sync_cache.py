@@ -160,7 +160,10 @@ class Cache:
         namespace: str | None = None,
         **keeping: Unpack[Keeping],
     ) -> Any:
-        """The cached value, else what `loader()` returns, then cached: one caller loads, others wait.
+        """The cached value, else what `loader()` returns, cached: one caller loads, others wait.
+
+        Hit or miss, a value comes as it is stored: bytes, or what JSON makes of it (a tuple is a list, a key
+        of a dict is text, a datetime ISO 8601). InvalidInput if neither can hold it.
 
         `loader` returns a value, a `Loaded`, or MISSING; MISSING and LoaderNotFound are remembered for
         `cache.negative_ttl_seconds`, and answered with `default`, or LoaderNotFound if none is given. What
@@ -197,7 +200,10 @@ class Cache:
         namespace: str | None = None,
         **keeping: Unpack[Keeping],
     ) -> Callable[[Callable[P, T]], Callable[P, T]]:
-        """Decorate a function: its results are cached by its arguments, or by what `key(*args)` returns."""
+        """Decorate a function: its results are cached by its arguments, or by what `key(*args)` returns.
+
+        They come as `get_or_load` gives them: as they are stored.
+        """
 
         def decorate(function: Callable[P, T]) -> Callable[P, T]:
             if inspect.iscoroutinefunction(function):

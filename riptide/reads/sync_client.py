@@ -1,9 +1,10 @@
 """The synchronous face: `with riptide.connect() as rt`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from commands import Command
 from riptide.config import Settings
@@ -11,9 +12,12 @@ from riptide.errors import PublishUnknown
 from riptide.reads.assembly import Parts, assemble
 from riptide.reads.sync_cache import Cache
 from riptide.store.sync import Store, open_store
+from riptide.streams.job import Progress
+from riptide.streams.members import Member
 from riptide.streams.message import Ref
 from riptide.streams.publishing import Outgoing
-from riptide.streams.status import Status, status, wait
+from riptide.streams.resting import Pause
+from riptide.streams.status import Status, cancel, status, wait
 
 
 class RipTide:
@@ -25,20 +29,34 @@ class RipTide:
         self.cache = Cache(store, parts.keys, parts.settings.cache, parts.shards)
         self._keys = parts.keys
         self._publisher = parts.publisher
+        self._resting = parts.resting
 
     def publish(
-        self, command: Command, *, tenant: str | None = None, key: str | None = None, trace: str | None = None
+        self,
+        command: Command,
+        *,
+        tenant: str | None = None,
+        key: str | None = None,
+        trace: str | None = None,
+        delay: float | timedelta | None = None,
+        at: datetime | float | None = None,
     ) -> Ref:
         """Publish a command; its reference comes back.
 
         With an idempotency `key` a second publish within `streams.idempotency_window_seconds` changes nothing
-        and answers with the first one's reference. `trace` is a W3C traceparent. Raises InvalidInput,
-        UnknownCommand, PublishRefused, or PublishUnknown when the answer was lost.
+        and answers with the first one's reference. `trace` is a W3C traceparent. It is started `delay`
+        seconds from now, or not before `at` (a datetime with a time zone, or Unix seconds), by the server's
+        clock. Raises InvalidInput, UnknownCommand, PublishRefused, ServerUnavailable when nothing was sent,
+        or PublishUnknown when the answer was lost.
         """
-        return self.store.drive(self._publisher.publish(Outgoing(command, tenant, trace), key))
+        return self.store.drive(self._publisher.publish(Outgoing(command, tenant, trace, delay, at), key))
 
     def publish_many(self, commands: Iterable[Outgoing]) -> list[Ref]:
-        """Publish commands in one round trip (per server of a cluster). Raises as `publish` does."""
+        """Publish commands in one round trip (per server of a cluster), or in a few if they are large.
+
+        All are checked before the first is sent, and an InvalidInput names the position. Raises as `publish`
+        does.
+        """
         return self.store.drive(self._publisher.publish_many(commands))
 
     def publish_again(self, unknown: PublishUnknown) -> list[Ref]:
@@ -49,9 +67,55 @@ class RipTide:
         """Where a command stands."""
         return self.store.run(status(self._keys, to_ref(ref)))
 
-    def wait(self, ref: Ref | str, seconds: float) -> Status:
-        """Wait until a command is finished, for `seconds` at most; answers its last status."""
-        return self.store.drive(wait(self._keys, to_ref(ref), seconds))
+    def wait(
+        self, ref: Ref | str, seconds: float, on_progress: Callable[[Progress], Any] | None = None
+    ) -> Status:
+        """Wait until a command is finished, for `seconds` at most; answers its last status.
+
+        `on_progress` is called with each new progress of it (in the asynchronous face, awaited if it can be).
+        """
+        return self.store.drive(wait(self._keys, to_ref(ref), seconds, on_progress))
+
+    def cancel(self, ref: Ref | str) -> Status:
+        """Cancel a command that no worker has been given: queued, scheduled, or waiting for a retry.
+
+        Answers where it stands: `cancelled`, now or earlier, and then it never runs (again); else `running`,
+        `done` and so on, and nothing was changed.
+        """
+        keep = self.settings.streams.result_ttl_seconds
+        return self.store.run(cancel(self._keys, to_ref(ref), keep))
+
+    def pause(self, kind: str, why: str = "") -> bool:
+        """Let no worker start another command of type `kind`, from its next heartbeat on (a second).
+
+        What runs goes on. It lasts until `resume`. True if it was not paused before. Raises UnknownCommand.
+        """
+        return self.store.run(self._resting.pause(kind, why))
+
+    def resume(self, kind: str) -> bool:
+        """Let workers start commands of `kind` again; False if it was not paused. Raises UnknownCommand."""
+        return self.store.drive(self._resting.resume(kind))
+
+    def paused(self) -> dict[str, Pause]:
+        """The paused types, each with since when, by whom and why."""
+        return self.store.run(self._resting.paused())
+
+    def workers(self) -> list[Member]:
+        """All workers, the longest silent first. One that has not beaten for a lease counts as dead."""
+        return self.store.drive(self._resting.members())
+
+    def quiet(self, worker: str) -> Member:
+        """Ask one worker process to start nothing more until `end_quiet`, or until it ends.
+
+        What it runs goes on. `worker` is a name that `workers` shows, or the beginning of one. Raises
+        InvalidInput if there is no such worker, or several.
+        """
+        return self.store.drive(self._resting.quiet(worker))
+
+    def end_quiet(self, worker: str) -> bool:
+        """Let a quiet worker start commands again; False if it was not quiet. Raises InvalidInput as `quiet`
+        does."""
+        return self.store.drive(self._resting.end_quiet(worker))
 
     def close(self) -> None:
         """Flush what is buffered, and disconnect."""
@@ -68,7 +132,8 @@ class RipTide:
 
 
 def to_ref(ref: Ref | str) -> Ref:
-    return Ref.parse(ref) if isinstance(ref, str) else ref
+    """Raises InvalidInput if it is none."""
+    return ref if isinstance(ref, Ref) else Ref.parse(ref)
 
 
 def connect(url: str | None = None, config: Settings | str | Path | None = None) -> RipTide:

@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError
 
 from riptide.config import Settings
 from riptide.store import connect
+from riptide.store.doubt import judge, maybe_done, nothing_sent
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
 from riptide.store.pool import Again, AsyncConnections, cancellable
 from riptide.store.slowlog import SlowLog
@@ -41,33 +42,43 @@ class AsyncPoolTransport:
         return await self._exchange(pack((args,)), _reply)
 
     async def send_all(self, commands: Sequence[Args]) -> list[Any]:
-        async def read(connection: Any) -> list[Any]:
-            return [await _reply_or_error(connection) for _ in commands]
+        async def read(connection: Any, before: bool) -> list[Any]:
+            return [await _reply_or_error(connection, before) for _ in commands]
 
         return await self._exchange(pack(commands), read)
 
-    async def _exchange(self, packed: list[bytes], read: Callable[[Any], Awaitable[T]]) -> T:
+    async def _exchange(self, packed: list[bytes], read: Callable[[Any, bool], Awaitable[T]]) -> T:
         connection = await self.connections.acquire()
         failures = 0
+        before = False  # what an earlier try sent, and nobody answered
         try:
             while True:
+                sent = False
                 try:
                     # One timeout around it all: redis-py's own, around sending, costs a task each time.
                     async with asyncio.timeout(self._timeout):
                         if not connection.is_connected:
                             await connection.connect()  # sending connects too, but without asking Sentinel
+                        sent = True
                         await connection.send_packed_command(packed)
-                        return await read(connection)
-                except redis.ResponseError:
+                        return await read(connection, before)
+                except redis.ResponseError as error:
+                    judge(error, sent=sent, before=before)
                     raise
                 except (redis.ConnectionError, redis.TimeoutError, TimeoutError) as raised:
                     await connection.disconnect(nowait=True)
                     failures += 1
-                    await asyncio.sleep(self._again.pause(failures, self._named(raised)))
+                    named = self._named(raised)
+                    before = judge(named, sent=sent, before=before)
+                    await asyncio.sleep(self._again.pause(failures, named))
+                    if self.connections.closed:
+                        raise named from None
                 except BaseException:
                     await connection.disconnect(nowait=True)  # cancelled: a reply may still come
                     raise
         finally:
+            if self.connections.closed:
+                await connection.disconnect(nowait=True)
             self.connections.release(connection)
 
     def _named(self, error: Exception) -> Exception:
@@ -79,14 +90,15 @@ class AsyncPoolTransport:
         await self.connections.close()
 
 
-async def _reply(connection: Any) -> Any:
+async def _reply(connection: Any, _before: bool) -> Any:
     return await connection.read_response()
 
 
-async def _reply_or_error(connection: Any) -> Any:
+async def _reply_or_error(connection: Any, before: bool) -> Any:
     try:
         return await connection.read_response()
     except redis.ResponseError as error:
+        judge(error, sent=True, before=before)
         return error
 
 
@@ -115,7 +127,8 @@ class AsyncClusterTransport:
             with cluster_errors(), cancellable():
                 # Before it knows the slots redis-py asks any node, and closes all connections after a few
                 # MOVED.
-                await self.client.initialize()
+                with nothing_sent(), cluster_errors():
+                    await self.client.initialize()
                 for _ in range(_TRIES_WHEN_CLOSED):
                     # When one connection fails, redis-py closes those that others are using: an
                     # AttributeError there.
@@ -142,8 +155,8 @@ class AsyncStore:
         started = time.perf_counter()
         try:
             reply = await self.transport.send(operation.args)
-        except NoScriptError:
-            reply = await self._teach(operation)
+        except NoScriptError as error:
+            reply = await self._teach(operation, maybe_done(error))
         except redis.RedisError as error:
             raise translate(error) from error
         if (seconds := time.perf_counter() - started) > self._slow_log.threshold:
@@ -159,9 +172,16 @@ class AsyncStore:
                 part = operations[start : start + self._max_pipeline]
                 replies += await self.transport.send_all([operation.args for operation in part])
         except redis.RedisError as error:
+            judge(error, sent=False, before=bool(replies) or maybe_done(error))
             raise translate(error) from error
+        several = len(operations) > 1
         pairs = [
-            (operation, await self._teach(operation) if isinstance(reply, NoScriptError) else reply)
+            (
+                operation,
+                await self._teach(operation, several or maybe_done(reply))
+                if isinstance(reply, NoScriptError)
+                else reply,
+            )
             for operation, reply in zip(operations, replies, strict=True)
         ]
         return [settle(operation, reply) for operation, reply in pairs]
@@ -194,13 +214,16 @@ class AsyncStore:
             case Pause():
                 return await asyncio.sleep(step.seconds)
 
-    async def _teach(self, operation: Operation[Any]) -> Any:
+    async def _teach(self, operation: Operation[Any], before: bool) -> Any:
+        """`before`: it, or a part of what was sent with it, may have been carried out already."""
         assert operation.script is not None
         try:
             return await self.transport.send(operation.script.full(operation.args))
         except redis.ResponseError as error:
+            judge(error, sent=False, before=before or maybe_done(error))
             return error
         except redis.RedisError as error:
+            judge(error, sent=False, before=before or maybe_done(error))
             raise translate(error) from error
 
     async def close(self) -> None:

@@ -59,7 +59,8 @@ class BlockingConnection:
                 with cancellable():
                     await helper.send_command("CLIENT", "UNBLOCK", self._id)
                 return bool(await helper.read_response() == 1)
-            except (redis.RedisError, OSError):
+            except (redis.RedisError, OSError, AttributeError):
+                # An AttributeError is what redis-py makes of a connection that close() ended meanwhile.
                 await self.close_helper()
                 return False
             except BaseException:

@@ -2,13 +2,14 @@
 
 URLs: `redis://`, `rediss://` (TLS), `unix://`; `redis+sentinel://h1:26379,h2:26379/<service>`
 (`rediss+sentinel://` for TLS), and `redis+cluster://h1:6379,h2:6379` (or any standalone URL with
-`redis.cluster_mode`).
+`redis.cluster_mode`). Options in a URL are `db`, `client_name`, `username` and `password`; the others are
+settings.
 """
 
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import redis.asyncio
 from redis.asyncio import sentinel as async_sentinel
@@ -17,6 +18,7 @@ from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
 
 from riptide.config import RedisSettings
+from riptide.config.redis_url import options_of
 from riptide.errors import ConfigError
 from riptide.store.pool import Again, AsyncConnections, Connections
 
@@ -45,13 +47,7 @@ def parse_url(settings: RedisSettings) -> Target:
         raise ConfigError(f"redis.url: the scheme must be one of {', '.join(SCHEMES)}, not {parts.scheme!r}")
     if not shape and not settings.cluster_mode:
         return Target("standalone", url)
-    options: dict[str, Any] = dict(parse_qsl(parts.query))
-    if parts.username:
-        options["username"] = unquote(parts.username)
-    if parts.password:
-        options["password"] = unquote(parts.password)
-    if scheme == "rediss":
-        options["ssl"] = True
+    options = _options(parts) | ({"ssl": True} if scheme == "rediss" else {})
     nodes = _nodes(parts.netloc.rpartition("@")[2], 26379 if shape == "sentinel" else 6379)
     if shape == "sentinel":
         service, _, db = parts.path.strip("/").partition("/")
@@ -62,7 +58,20 @@ def parse_url(settings: RedisSettings) -> Target:
         if db:
             options["db"] = int(db)
         return Target("sentinel", "", nodes, service, tuple(options.items()))
+    if int(parts.path.strip("/") or 0) or options.pop("db", 0):
+        raise ConfigError("redis.url: a cluster has database 0 alone")
     return Target("cluster", "", nodes, "", tuple(options.items()))
+
+
+def _options(parts: SplitResult) -> dict[str, Any]:
+    options: dict[str, Any] = {**options_of(parts)}
+    if "db" in options:
+        options["db"] = int(options["db"])
+    if parts.username:
+        options["username"] = unquote(parts.username)
+    if parts.password:
+        options["password"] = unquote(parts.password)
+    return options
 
 
 def _nodes(netloc: str, default_port: int) -> tuple[tuple[str, int], ...]:
@@ -158,7 +167,5 @@ def async_cluster(settings: RedisSettings, target: Target) -> redis.asyncio.Redi
 
 
 def _to_sentinels(options: dict[str, Any]) -> dict[str, Any]:
-    kept = {"socket_connect_timeout", "socket_timeout", "retry"} | {
-        name for name in options if name.startswith("ssl")
-    }
-    return {name: value for name, value in options.items() if name in kept and name != "ssl_keyfile_password"}
+    kept = {"socket_connect_timeout", "socket_timeout", "retry"}
+    return {name: value for name, value in options.items() if name in kept or name.startswith("ssl")}

@@ -44,10 +44,24 @@ def find_valkey() -> Path:
         raise EmbeddedError(f"there is no embedded Valkey for this machine: {error}") from error
 
 
+def make_directory(path: Path) -> None:
+    """Make a directory for data, its owner's alone, unless it is there. Raises EmbeddedError."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise EmbeddedError(f"{path} is not a directory: move it away, or choose another directory") from None
+    except OSError as error:
+        raise EmbeddedError(
+            f"the directory {path} cannot be made ({error.strerror}): choose another"
+        ) from error
+
+
 class EmbeddedServer:
     """A Valkey with its data in `directory`, listening on `port` of loopback or on `unixsocket`.
 
     Without either it listens on a unix socket in the directory. One server at a time may use a directory.
+    One begun with `start()` does not hear the terminal's Ctrl-C: it stays until `stop()`, so that whoever
+    uses it can finish first.
     """
 
     def __init__(
@@ -124,7 +138,7 @@ class EmbeddedServer:
         """Check what can be checked, take the directory, and return the command line."""
         program = find_valkey()
         self._check_address()
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(self.directory)
         self._lock = _take(self.directory / "valkey.lock")
         return [str(program), *self._arguments()]
 
@@ -162,7 +176,12 @@ class EmbeddedServer:
         with self.log_path.open("ab") as log:
             # It holds the lock too, so that the directory stays taken should it outlive this process.
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[self._lock]
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[self._lock],
+                process_group=0,
             )
         _write_pid(self._lock, process.pid)
         return process

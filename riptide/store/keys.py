@@ -11,6 +11,7 @@ PARTITIONS = (
 )
 
 GROUP = "workers"
+ARCHIVE_GROUP = "archive"
 
 
 @lru_cache(maxsize=4096)
@@ -35,13 +36,21 @@ class Keys:
     def commands(self, kind: str, partition: str) -> str:
         return f"{self.prefix}:commands:{kind}:{{{partition}}}"
 
+    def slow(self, kind: str, partition: str) -> str:
+        """The stream to which a flooding tenant's entries are moved, so that others need not wait."""
+        return f"{self.prefix}:commands:{kind}:slow:{{{partition}}}"
+
+    def stream(self, kind: str, partition: str, *, slow: bool) -> str:
+        return self.slow(kind, partition) if slow else self.commands(kind, partition)
+
     def retry(self, kind: str, partition: str) -> str:
         """Sorted set: first entry id of a command that will run again -> due time, or +inf once it is back
         in its stream."""
         return f"{self.prefix}:retry:{kind}:{{{partition}}}"
 
     def retry_bodies(self, kind: str, partition: str) -> str:
-        """Hash beside `retry`: first entry id -> the packed entry to put back."""
+        """Hash beside `retry`: first entry id -> the packed entry to put back; once it is back, its new entry
+        id."""
         return f"{self.prefix}:retry:{kind}:{{{partition}}}:bodies"
 
     def dead(self, kind: str, partition: str) -> str:
@@ -55,6 +64,22 @@ class Keys:
 
     def fence(self, partition: str, consumer: str) -> str:
         return f"{self.prefix}:fence:{{{partition}}}:{consumer}"
+
+    def full(self, kind: str, partition: str) -> str:
+        """A flag for a second or so: the backlog has reached its cap, so publishing refuses."""
+        return f"{self.prefix}:full:{kind}:{{{partition}}}"
+
+    def positions(self, partition: str) -> str:
+        """Hash: type -> what the workers' group had been given before its oldest unfinished entry."""
+        return f"{self.prefix}:position:{{{partition}}}"
+
+    def floor(self, partition: str) -> str:
+        """Hash: type -> the oldest entry that the newest durable checkpoint needs."""
+        return f"{self.prefix}:floor:{{{partition}}}"
+
+    def archive(self, partition: str) -> str:
+        """Hash: who archives this partition, and how far each type has come."""
+        return f"{self.prefix}:archive:{{{partition}}}"
 
     # Control: one slot for what all processes agree on.
     def control(self, name: str) -> str:

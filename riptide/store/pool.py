@@ -17,7 +17,10 @@ from typing import Any
 import redis.asyncio
 from redis.backoff import AbstractBackoff
 
+from riptide.store.doubt import unsent
+
 BUSY = "all {} connections have been busy for {:g} s; redis.pool_size bounds them"
+CLOSED = "the connections have been closed"
 
 
 class Connections:
@@ -34,6 +37,8 @@ class Connections:
         self._size = size
         self._patience = patience_seconds
         self._sentinels = sentinels
+        #: From then on whoever still holds a connection must not open it again: nobody would close it.
+        self.closed = False
         self._fill()
 
     def _fill(self) -> None:
@@ -46,13 +51,16 @@ class Connections:
         self._made: list[Any] = []
 
     def acquire(self) -> Any:
-        """Raises redis.ConnectionError if none becomes free in time."""
+        """Raises redis.ConnectionError if none becomes free in time, or they have been closed."""
         if self._process != os.getpid():
             self._fill()
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self._wait()
+        if self.closed:
+            self.release(connection)
+            raise unsent(redis.ConnectionError(CLOSED))
         if connection is None:
             connection = self._make()
             self._made.append(connection)
@@ -69,7 +77,9 @@ class Connections:
                     except IndexError:
                         left = deadline - time.monotonic()
                         if left <= 0:
-                            raise redis.ConnectionError(BUSY.format(self._size, self._patience)) from None
+                            raise unsent(
+                                redis.ConnectionError(BUSY.format(self._size, self._patience))
+                            ) from None
                         self._returned.wait(left)
             finally:
                 self._waiters -= 1
@@ -81,6 +91,8 @@ class Connections:
                 self._returned.notify()
 
     def close(self) -> None:
+        """Close all; what is on its way fails."""
+        self.closed = True
         for connection in self._made:
             connection.disconnect()
         for sentinel in self._sentinels:
@@ -102,13 +114,18 @@ class AsyncConnections:
         self._size = size
         self._patience = patience_seconds
         self._sentinels = sentinels
+        #: As in the other.
+        self.closed = False
         self._idle: deque[Any] = deque([None] * size)
         self._made: list[Any] = []
         self._waiters: deque[asyncio.Future[Any]] = deque()
 
     async def acquire(self) -> Any:
-        """Raises redis.ConnectionError if none becomes free in time."""
+        """Raises redis.ConnectionError if none becomes free in time, or they have been closed."""
         connection = self._idle.pop() if self._idle else await self._wait()
+        if self.closed:
+            self.release(connection)
+            raise unsent(redis.ConnectionError(CLOSED))
         if connection is None:
             connection = self.make()
             self._made.append(connection)
@@ -124,7 +141,7 @@ class AsyncConnections:
             if waiter.done() and not waiter.cancelled():
                 self.release(waiter.result())  # it came in the moment of giving up
             if isinstance(error, TimeoutError):
-                raise redis.ConnectionError(BUSY.format(self._size, self._patience)) from None
+                raise unsent(redis.ConnectionError(BUSY.format(self._size, self._patience))) from None
             raise
 
     def release(self, connection: Any) -> None:
@@ -136,8 +153,11 @@ class AsyncConnections:
         self._idle.append(connection)
 
     async def close(self) -> None:
+        """Close all; what is on its way fails."""
+        self.closed = True
         for connection in self._made:
-            await connection.disconnect()
+            with contextlib.suppress(redis.TimeoutError):  # dropped all the same, and the next one's turn
+                await connection.disconnect()
         for sentinel in self._sentinels:
             await sentinel.aclose()
 

@@ -15,6 +15,7 @@ from redis.sentinel import MasterNotFoundError
 from riptide.config import Settings
 from riptide.errors import RiptideError, ServerRefused, ServerUnavailable
 from riptide.store import connect
+from riptide.store.doubt import judge, maybe_done, nothing_sent, unsent
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
 from riptide.store.pool import BUSY, Again, Connections
 from riptide.store.slowlog import SlowLog
@@ -44,45 +45,56 @@ class PoolTransport:
         return self._exchange(pack((args,)), _reply)
 
     def send_all(self, commands: Sequence[Args]) -> list[Any]:
-        def read(connection: Any) -> list[Any]:
-            return [_reply_or_error(connection) for _ in commands]
+        def read(connection: Any, before: bool) -> list[Any]:
+            return [_reply_or_error(connection, before) for _ in commands]
 
         return self._exchange(pack(commands), read)
 
-    def _exchange(self, packed: list[bytes], read: Callable[[Any], T]) -> T:
+    def _exchange(self, packed: list[bytes], read: Callable[[Any, bool], T]) -> T:
+        """`read` is told too whether an earlier try may have been carried out."""
         connection = self._connections.acquire()
         failures = 0
+        before = False  # what an earlier try sent, and nobody answered
         try:
             while True:
+                sent = False
                 try:
                     if not connection.is_connected:
                         connection.connect()  # sending connects too, but without asking Sentinel
+                    sent = True
                     connection.send_packed_command(packed)
-                    return read(connection)
-                except redis.ResponseError:
+                    return read(connection, before)
+                except redis.ResponseError as error:
+                    judge(error, sent=sent, before=before)
                     raise
                 except (redis.ConnectionError, redis.TimeoutError) as error:
                     connection.disconnect()
                     failures += 1
+                    before = judge(error, sent=sent, before=before)
                     time.sleep(self._again.pause(failures, error))
+                    if self._connections.closed:
+                        raise
                 except BaseException:
                     connection.disconnect()  # a reply that was not read must never meet the next command
                     raise
         finally:
+            if self._connections.closed:
+                connection.disconnect()
             self._connections.release(connection)
 
     def close(self) -> None:
         self._connections.close()
 
 
-def _reply(connection: Any) -> Any:
+def _reply(connection: Any, _before: bool) -> Any:
     return connection.read_response()
 
 
-def _reply_or_error(connection: Any) -> Any:
+def _reply_or_error(connection: Any, before: bool) -> Any:
     try:
         return connection.read_response()
     except redis.ResponseError as error:
+        judge(error, sent=True, before=before)
         return error
 
 
@@ -104,7 +116,7 @@ class ClusterTransport:
             self._fill()
         places = self._places
         if not places.acquire(timeout=self._patience):
-            raise redis.ConnectionError(BUSY.format(self._size, self._patience))
+            raise unsent(redis.ConnectionError(BUSY.format(self._size, self._patience)))
         try:
             with cluster_errors():
                 yield
@@ -140,8 +152,8 @@ class Store:
         started = time.perf_counter()
         try:
             reply = self._transport.send(operation.args)
-        except NoScriptError:
-            reply = self._teach(operation)
+        except NoScriptError as error:
+            reply = self._teach(operation, maybe_done(error))
         except redis.RedisError as error:
             raise translate(error) from error
         if (seconds := time.perf_counter() - started) > self._slow_log.threshold:
@@ -157,9 +169,16 @@ class Store:
                 part = operations[start : start + self._max_pipeline]
                 replies += self._transport.send_all([operation.args for operation in part])
         except redis.RedisError as error:
+            judge(error, sent=False, before=bool(replies) or maybe_done(error))
             raise translate(error) from error
+        several = len(operations) > 1
         pairs = [
-            (operation, self._teach(operation) if isinstance(reply, NoScriptError) else reply)
+            (
+                operation,
+                self._teach(operation, several or maybe_done(reply))
+                if isinstance(reply, NoScriptError)
+                else reply,
+            )
             for operation, reply in zip(operations, replies, strict=True)
         ]
         return [settle(operation, reply) for operation, reply in pairs]
@@ -191,13 +210,16 @@ class Store:
             case Pause():
                 return time.sleep(step.seconds)
 
-    def _teach(self, operation: Operation[Any]) -> Any:
+    def _teach(self, operation: Operation[Any], before: bool) -> Any:
+        """`before`: it, or a part of what was sent with it, may have been carried out already."""
         assert operation.script is not None
         try:
             return self._transport.send(operation.script.full(operation.args))
         except redis.ResponseError as error:
+            judge(error, sent=False, before=before or maybe_done(error))
             return error
         except redis.RedisError as error:
+            judge(error, sent=False, before=before or maybe_done(error))
             raise translate(error) from error
 
     def close(self) -> None:
@@ -226,16 +248,21 @@ def cluster_errors() -> Iterator[None]:
 def translate(error: Exception) -> RiptideError:
     """Say in our own terms what redis-py reports: the server refused, or could not be reached."""
     if isinstance(error, redis.ResponseError):
-        return ServerRefused(str(error))
+        return ServerRefused(str(error), maybe_done=maybe_done(error))
     if isinstance(error, redis.AuthenticationError):
         return ServerUnavailable(
-            f"Redis refused the login: {error} Check redis.username and redis.password, or those in redis.url"
+            f"Redis refused the login: {error} "
+            "Check redis.username and redis.password, or those in redis.url",
+            maybe_done=maybe_done(error),
         )
     # The text of redis-py's errors names host and port, never a password.
     cause = str(error) or type(error).__name__
     if isinstance(error, (MasterNotFoundError, AsyncMasterNotFoundError)):
         cause = cause.partition(" : ")[0] + " by any Sentinel"  # then come the clients, at length
-    return ServerUnavailable(f"Redis cannot be reached: {cause}; check redis.url and that the server runs")
+    return ServerUnavailable(
+        f"Redis cannot be reached: {cause}; check redis.url and that the server runs",
+        maybe_done=maybe_done(error),
+    )
 
 
 def open_store(settings: Settings) -> Store:
@@ -244,7 +271,7 @@ def open_store(settings: Settings) -> Store:
     limits = settings.redis.max_pipeline_size, SlowLog(settings.performance)
     if target.shape == "cluster":
         try:
-            with cluster_errors():
+            with nothing_sent(), cluster_errors():
                 client = connect.sync_cluster(settings.redis, target)  # connects at once
         except redis.RedisError as error:
             raise translate(error) from error

@@ -1,21 +1,39 @@
 """From outcomes to the scripts that carry them out: each compares the consumer's fence before it writes
 anything."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from riptide.config import StreamsSettings
 from riptide.store.keys import GROUP, Keys
 from riptide.store.operation import Arg, Operation
 from riptide.store.script import Script
-from riptide.streams.job import DONE, Again, Buried, Done, HandedBack, Outcome, Skipped
-from riptide.streams.message import Entry, carried, identity_of, original_fields
+from riptide.streams.job import (
+    DONE,
+    Again,
+    Buried,
+    Done,
+    Elsewhere,
+    HandedBack,
+    Job,
+    Outcome,
+    Postponed,
+    Progress,
+    Skipped,
+)
+from riptide.streams.message import Entry, Returned, carried, identity_of, is_too_large, original_fields
 
 _COMPLETE = Script.load("riptide.streams", "complete.lua")
 _SETTLE = Script.load("riptide.streams", "settle.lua")
 _RETRY = Script.load("riptide.streams", "retry.lua")
 _BURY = Script.load("riptide.streams", "bury.lua")
 _HAND_BACK = Script.load("riptide.streams", "hand_back.lua")
+_RETURNED = Script.load("riptide.streams", "returned.lua")
+_DEFER = Script.load("riptide.streams", "defer.lua")
+_PROGRESS = Script.load("riptide.streams", "progress.lua")
 _IDS_PER_CALL = 900
+_CLAIMS_PER_CALL = 400
 FENCED = -1
 
 
@@ -31,19 +49,39 @@ class Completion:
     def settle(self, outcomes: Iterable[tuple[Entry, Outcome]]) -> list[Operation[int]]:
         """All of `outcomes`, what was plainly done in one call per stream."""
         operations: list[Operation[int]] = []
-        plain: dict[tuple[str, str], list[str]] = {}
+        plain: dict[tuple[str, str, bool], list[str]] = {}
         for entry, outcome in outcomes:
-            if outcome is DONE and carried(entry)[0] == entry.id:
-                plain.setdefault((entry.kind, entry.partition), []).append(entry.id)
+            if outcome is DONE and carried(entry)[0] == entry.id and not entry.noted:
+                plain.setdefault((entry.kind, entry.partition, entry.slow), []).append(entry.id)
             else:
                 operations.append(self._one(entry, outcome))
-        for (kind, partition), ids in plain.items():
-            keys = [self._keys.fence(partition, self._consumer), self._keys.commands(kind, partition)]
+        for (kind, partition, slow), ids in plain.items():
+            stream = self._keys.stream(kind, partition, slow=slow)
+            keys = [self._keys.fence(partition, self._consumer), stream]
             operations += [
                 _COMPLETE.call(keys, [GROUP, *ids[start : start + _IDS_PER_CALL]], int)
                 for start in range(0, len(ids), _IDS_PER_CALL)
             ]
         return operations
+
+    def vouch(self, claims: Sequence[tuple[Entry, Returned]]) -> list[Operation[None]]:
+        """Note with each entry whether it was put back as it claims, one call per stream."""
+        streams: dict[tuple[str, str], list[tuple[Entry, Returned]]] = {}
+        for entry, claim in claims:
+            streams.setdefault((entry.kind, entry.partition), []).append((entry, claim))
+        return [
+            self._vouch(stream, rows[start : start + _CLAIMS_PER_CALL])
+            for stream, rows in streams.items()
+            for start in range(0, len(rows), _CLAIMS_PER_CALL)
+        ]
+
+    def _vouch(self, stream: tuple[str, str], claims: list[tuple[Entry, Returned]]) -> Operation[None]:
+        def note(reply: Any) -> None:
+            for (entry, claim), true in zip(claims, reply, strict=True):
+                entry.returned = claim if true else None
+
+        args = [text for entry, claim in claims for text in (claim.first, entry.id)]
+        return _RETURNED.call([self._keys.retry_bodies(*stream)], args, note)
 
     def _one(self, entry: Entry, outcome: Outcome) -> Operation[int]:
         match outcome:
@@ -51,12 +89,35 @@ class Completion:
                 return self._settle(entry, [] if value is None else ["state", "done", "value", value])
             case Skipped(reason):
                 return self._settle(entry, ["state", "skipped", "error", reason])
-            case Again():
+            case Again() | Elsewhere():
                 return self._retry(entry, outcome)
             case Buried():
                 return self._bury(entry, outcome)
             case HandedBack(started):
                 return self._hand_back(entry, started)
+            case Postponed(due_ms):
+                return self._defer(entry, due_ms)
+
+    def progress(self, job: Job) -> Operation[int]:
+        """Note what `job` has reached, while it is held."""
+        entry, reached = job.entry, job.reached or Progress(0)
+        entry.noted = True
+        kind, partition = entry.kind, entry.partition
+        keys = [*self._stream(entry), self._keys.result(kind, partition, job.message.first)]
+        fact = {"done": reached.done, "total": reached.total, "note": reached.note}
+        return _PROGRESS.call(keys, [GROUP, self._consumer, entry.id, self._ttl, json.dumps(fact)], int)
+
+    def _defer(self, entry: Entry, due_ms: int) -> Operation[int]:
+        first, attempts = carried(entry)
+        command_id, at = identity_of(entry)
+        kind, partition = entry.kind, entry.partition
+        keys = [
+            *self._stream(entry),
+            self._keys.retry(kind, partition),
+            self._keys.retry_bodies(kind, partition),
+        ]
+        args: list[Arg] = [GROUP, entry.id, first, due_ms, command_id, at, attempts, original_fields(entry)]
+        return _DEFER.call(keys, args, int)
 
     def _settle(self, entry: Entry, result: list[str]) -> Operation[int]:
         first, _ = carried(entry)
@@ -64,11 +125,12 @@ class Completion:
         keys = [
             *self._stream(entry),
             self._keys.retry(kind, partition),
+            self._keys.retry_bodies(kind, partition),
             self._keys.result(kind, partition, first),
         ]
         return _SETTLE.call(keys, [GROUP, entry.id, first, self._ttl, *result], int)
 
-    def _retry(self, entry: Entry, outcome: Again) -> Operation[int]:
+    def _retry(self, entry: Entry, outcome: Again | Elsewhere) -> Operation[int]:
         first, attempts = carried(entry)
         command_id, at = identity_of(entry)
         kind, partition = entry.kind, entry.partition
@@ -88,7 +150,7 @@ class Completion:
             outcome.error,
             command_id,
             at,
-            attempts + 1,
+            attempts + isinstance(outcome, Again),
         ]
         return _RETRY.call(keys, [*args, original_fields(entry)], int)
 
@@ -99,6 +161,7 @@ class Completion:
         keys = [
             *self._stream(entry),
             self._keys.retry(kind, partition),
+            self._keys.retry_bodies(kind, partition),
             self._keys.dead(kind, partition),
             self._keys.result(kind, partition, first),
         ]
@@ -115,13 +178,16 @@ class Completion:
             "worker",
             self._consumer,
         ]
-        letter += ["reason", outcome.reason, "error", outcome.error, "traceback", outcome.trace]
+        error = outcome.error
+        if is_too_large(entry):
+            error += f" (too large to be kept here whole: values are cut; in its stream it is {entry.id})"
+        letter += ["reason", outcome.reason, "error", error, "traceback", outcome.trace]
         args: list[Arg] = [
             GROUP,
             entry.id,
             first,
             self._ttl,
-            outcome.error,
+            error,
             started,
             *letter,
             "orig",
@@ -132,10 +198,15 @@ class Completion:
     def _hand_back(self, entry: Entry, started: bool) -> Operation[int]:
         first, attempts = carried(entry)
         command_id, at = identity_of(entry)
-        keys = [*self._stream(entry), self._keys.retry(entry.kind, entry.partition)]
+        kind, partition = entry.kind, entry.partition
+        keys = [
+            *self._stream(entry),
+            self._keys.retry(kind, partition),
+            self._keys.retry_bodies(kind, partition),
+        ]
         args: list[Arg] = [GROUP, entry.id, first, command_id, at, attempts + started, original_fields(entry)]
         return _HAND_BACK.call(keys, args, int)
 
     def _stream(self, entry: Entry) -> list[str]:
-        partition = entry.partition
-        return [self._keys.fence(partition, self._consumer), self._keys.commands(entry.kind, partition)]
+        stream = self._keys.stream(entry.kind, entry.partition, slow=entry.slow)
+        return [self._keys.fence(entry.partition, self._consumer), stream]

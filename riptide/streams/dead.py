@@ -73,6 +73,7 @@ def revive(keys: Keys, dead: DeadLetter) -> Operation[bool]:
         keys.dead(kind, partition),
         keys.commands(kind, partition),
         keys.retry(kind, partition),
+        keys.retry_bodies(kind, partition),
         keys.result(kind, partition, first),
     ]
     return _REVIVE.call(names, [dead.ref.entry_id, dead.id, dead.at_ms, first, dead.original], bool)

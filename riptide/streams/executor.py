@@ -1,9 +1,12 @@
 """Runs handlers on what was read, and settles how each command ended."""
 
 import asyncio
+import contextlib
+import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -15,25 +18,38 @@ from riptide.names import DEFAULT_TENANT
 from riptide.streams import current
 from riptide.streams.job import (
     Buried,
+    Done,
+    Elsewhere,
     HandedBack,
     Job,
     Outcome,
+    Postponed,
     describe,
     format_trace,
     outcome_of,
     parse_job,
 )
-from riptide.streams.message import Entry, Malformed, read
+from riptide.streams.message import Entry, Malformed, read, seems_returned, tenant_of
+from riptide.streams.progress import Reporter
 from riptide.streams.registry import CommandType
 from riptide.streams.settling import Settled, Settler
-from riptide.streams.slots import Slots
+from riptide.streams.slots import Place, Slots
 from riptide.streams.takeover import SUSPECT_AFTER
 
 _CANCEL_GRACE_SECONDS = 5.0
+_ELSEWHERE_SECONDS = (0.25, 0.75)  # until an entry that a newer worker must run is offered again
+
+
+async def _nobody(_kind: str) -> int:
+    return 0
 
 
 class Executor:
-    """The running handler calls of one consumer incarnation."""
+    """The running handler calls of one consumer incarnation.
+
+    `newest_served` answers the newest version of a type's body that a living worker reads; `may_start`
+    whether commands of a type may be started now, `server_ms` the server's time (Unix ms), never ahead of it.
+    """
 
     def __init__(
         self,
@@ -42,6 +58,9 @@ class Executor:
         slots: Slots,
         context: Any,
         suspect_ended: Callable[[], None],
+        newest_served: Callable[[str], Awaitable[int]] = _nobody,
+        may_start: Callable[[str], bool] = lambda _kind: True,
+        server_ms: Callable[[], float] = lambda: 0,
     ) -> None:
         self._settings = settings
         self._only_tenant = None if settings.tenant.enabled else DEFAULT_TENANT
@@ -49,6 +68,10 @@ class Executor:
         self._slots = slots
         self._context = context
         self._suspect_ended = suspect_ended
+        self._newest_served = newest_served
+        self._may_start = may_start
+        self._server_ms = server_ms
+        self._reporter = Reporter(settler.report)
         self._calls: dict[asyncio.Task[None], Sequence[Entry]] = {}
         self._settling: dict[asyncio.Task[None], Sequence[Entry]] = {}
         self._deadlines: dict[asyncio.Task[None], float] = {}
@@ -60,12 +83,19 @@ class Executor:
         """Start calls for `entries` on `reserved` slots; what finds no slot goes back to the stream."""
         pool = self._slots.pool_of(kind.name)
         for chunk in self._chunks(entries, kind.handler.batch_size):
-            if self._closing or not (reserved or self._slots.take(pool, 1)):
+            if not self._open_for(kind) or not (reserved or self._slots.take(pool, 1)):
                 self._hand_back(chunk)
                 continue
             reserved = max(0, reserved - 1)
-            self._start_call(kind, chunk, pool)
+            self._slots.begin(_place(chunk))
+            if any(map(seems_returned, chunk)):
+                self._start_vouched(kind, chunk)
+            else:
+                self._start_call(kind, chunk)
         self._slots.give_back(pool, reserved)
+
+    def _open_for(self, kind: CommandType) -> bool:
+        return not self._closing and self._may_start(kind.name)
 
     @staticmethod
     def _chunks(entries: Sequence[Entry], size: int) -> list[Sequence[Entry]]:
@@ -74,7 +104,23 @@ class Executor:
             entries = [entry for entry in entries if entry.starts < SUSPECT_AFTER]
         return [*[entries[at : at + size] for at in range(0, len(entries), size)], *suspects]
 
-    def _start_call(self, kind: CommandType, chunk: Sequence[Entry], pool: str) -> None:
+    def _start_vouched(self, kind: CommandType, chunk: Sequence[Entry]) -> None:
+        """Some claim to be retries: whether they are is asked first, while the slot is held."""
+        task = asyncio.get_running_loop().create_task(self._settler.vouch(chunk))
+        self._calls[task] = chunk
+
+        def vouched(_: asyncio.Task[None]) -> None:
+            del self._calls[task]
+            if self._open_for(kind) and not task.cancelled():
+                self._start_call(kind, chunk)
+                return
+            self._slots.end(_place(chunk), 0)
+            if not task.cancelled():
+                self._hand_back(chunk)
+
+        task.add_done_callback(vouched)
+
+    def _start_call(self, kind: CommandType, chunk: Sequence[Entry]) -> None:
         timeout = self.timeout_of(kind.name)
         suspect = chunk[0].starts >= SUSPECT_AFTER
         self.suspects += suspect
@@ -89,7 +135,7 @@ class Executor:
                 return  # given up before
             del self._deadlines[task]
             last.cancel()
-            self._slots.give_back(pool)
+            self._slots.end(_place(chunk), len(chunk))
             if suspect:
                 self.suspects -= 1
                 self._suspect_ended()
@@ -116,29 +162,63 @@ class Executor:
     def running(self) -> int:
         return len(self._calls)
 
+    def running_by_type(self) -> Counter[str]:
+        """How many commands of each type are being worked on; the heartbeat's thread asks."""
+        counts: Counter[str] = Counter()
+        for chunk in list(self._calls.values()):
+            counts[chunk[0].kind] += len(chunk)
+        return counts
+
     @property
     def held_until(self) -> float:
         """Until when a running handler may hold the event loop (time.monotonic()); the heartbeat's thread
         asks."""
         return max(list(self._deadlines.values()), default=0.0)
 
-    def known(self, kind: str, partition: str) -> list[str]:
+    def known(self, place: Place) -> list[str]:
         """Ids of the entries of one stream that are being run, settled or handed back."""
         chunks = (*self._calls.values(), *self._settling.values(), self._settler.stuck)
-        return [
-            entry.id
-            for chunk in chunks
+        return [entry.id for chunk in chunks for entry in chunk if place_of(entry) == place]
+
+    def crowding(self, kind: str, partition: str) -> list[bytes]:
+        """The tenants that each have at least half of what is being run of one type in one partition."""
+        tenants = Counter(
+            tenant_of(entry)
+            for chunk in self._calls.values()
             for entry in chunk
             if entry.kind == kind and entry.partition == partition
-        ]
+        )
+        return [tenant for tenant, count in tenants.items() if 2 * count >= tenants.total()]
 
     async def _call(
         self, kind: CommandType, jobs: list[Job], outcomes: list[tuple[Entry, Outcome]], timeout: float
     ) -> None:
         if jobs:
             current.jobs.set(jobs)  # in the context of this task, which ends with it
-            outcomes += await self._handle(kind, jobs, timeout)
+            self._reporter.attend(jobs)
+            ended = await self._handle(kind, jobs, timeout)
+            if not self._reporter.idle:
+                failed = [job for job, (_, how) in zip(jobs, ended, strict=True) if not isinstance(how, Done)]
+                await self._reporter.finish(jobs, failed)
+            outcomes += ended
+        if any(isinstance(outcome, Elsewhere) for _, outcome in outcomes):
+            outcomes = await self._placed(kind, outcomes)
         await self._settler.settle(outcomes)
+
+    async def _placed(
+        self, kind: CommandType, outcomes: list[tuple[Entry, Outcome]]
+    ) -> list[tuple[Entry, Outcome]]:
+        """Bodies that are newer than this release wait for a living worker that reads them; without one they
+        are dead letters."""
+        newest: float = math.inf  # nothing is buried because the server could not be asked
+        with contextlib.suppress(RiptideError):
+            newest = await self._newest_served(kind.name)
+        return [
+            (entry, Buried("unknown-version", outcome.error))
+            if isinstance(outcome, Elsewhere) and outcome.version > newest
+            else (entry, outcome)
+            for entry, outcome in outcomes
+        ]
 
     def _read(
         self, kind: CommandType, chunk: Sequence[Entry]
@@ -150,19 +230,28 @@ class Executor:
             try:
                 message = read(entry, self._settings.streams.max_body_bytes)
                 job = parse_job(entry, message, kind.model, self._only_tenant)
-            except (Malformed, MalformedBody, UnknownVersion) as error:
-                reason = "unknown-version" if isinstance(error, UnknownVersion) else "malformed"
-                outcomes.append((entry, Buried(reason, str(error))))
+            except UnknownVersion as error:
+                outcomes.append((entry, self._unread(message.version, kind, str(error))))
+                continue
+            except (Malformed, MalformedBody) as error:
+                outcomes.append((entry, Buried("malformed", str(error))))
                 continue
             except Exception as error:  # noqa: BLE001 - a model's own validator or upcaster may raise anything
                 outcomes.append((entry, Buried("malformed", describe(error), format_trace(error))))
                 continue
-            if message.attempts < limit:
+            if message.due_ms is not None and message.due_ms > self._server_ms():
+                outcomes.append((entry, Postponed(message.due_ms)))
+            elif message.attempts < limit:
                 jobs.append(job)
             else:
                 text = f"started {message.attempts} times without an end: each time its worker died"
                 outcomes.append((entry, Buried("lost", text)))
         return jobs, outcomes
+
+    def _unread(self, version: int, kind: CommandType, error: str) -> Outcome:
+        if version < kind.model.version:
+            return Buried("unknown-version", error)
+        return Elsewhere(self._rng.uniform(*_ELSEWHERE_SECONDS), error, version)
 
     async def _handle(
         self, kind: CommandType, jobs: list[Job], timeout: float
@@ -193,9 +282,13 @@ class Executor:
         self._in_background([(entry, HandedBack(started=False)) for entry in entries])
 
     def _in_background(self, outcomes: Settled) -> None:
-        task = asyncio.get_running_loop().create_task(self._settler.settle(outcomes))
+        task = asyncio.get_running_loop().create_task(self._settle(outcomes))
         self._settling[task] = [entry for entry, _ in outcomes]
         task.add_done_callback(self._settling.pop)
+
+    async def _settle(self, outcomes: Settled) -> None:
+        await self._settler.vouch([entry for entry, _ in outcomes if entry.returned is None])
+        await self._settler.settle(outcomes)
 
     def close(self) -> None:
         """Start nothing more: what still arrives is handed back."""
@@ -217,6 +310,15 @@ class Executor:
             task.cancel()
         if calls:
             await asyncio.wait(calls, timeout=2 * _CANCEL_GRACE_SECONDS)
+
+
+def place_of(entry: Entry) -> Place:
+    return Place(entry.kind, entry.partition, entry.slow)
+
+
+def _place(chunk: Sequence[Entry]) -> Place:
+    """Whose slot a call takes; one that merges streams counts for the first."""
+    return place_of(chunk[0])
 
 
 def _cancelled_from_outside() -> bool:

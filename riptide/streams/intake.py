@@ -4,17 +4,24 @@ no socket.
 A blocking read waits for all streams at once, but COUNT is per stream, so it could bring far more than there
 is room for. It therefore asks for one entry only; streams that showed signs of life are then polled, the free
 slots divided among them.
+
+A stream that stays at its share of the slots, and is slow, is sorted: its other tenants must not wait for
+the one that holds them (DESIGN §4, "Fairness").
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from riptide.streams.registry import CommandType
-from riptide.streams.slots import Slots
+from riptide.streams.slots import Place, Slots
 
 _LOOK_SECONDS = 0.1
+#: A stream must have been at its share for so long before it is sorted.
+_CROWDED_SECONDS = 0.05
+#: Faster than that, waiting for one's turn costs little more than being sorted out would.
+_SLOW_PER_SECOND = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,11 @@ class Stream:
     kind: str
     partition: str
     key: str
+    slow: bool = False
+
+    @property
+    def place(self) -> Place:
+        return Place(self.kind, self.partition, self.slow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +48,21 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait for one entry of any of `streams`."""
+    """Wait for one entry of each of `streams`; `ms` milliseconds at most (0: not at all), or as long as a
+    read ever waits.
+
+    Without streams, wait until there is room.
+    """
 
     streams: Sequence[Stream]
+    ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Move what the tenants that crowd `stream` have in it out of the others' way."""
+
+    stream: Stream
 
 
 class Intake:
@@ -51,6 +75,8 @@ class Intake:
     ) -> None:
         self._batch = {kind.name: kind.handler.batch_size for kind in types}
         self.streams = streams
+        self._readable = streams
+        self._resting: Collection[str] = ()
         self._slots = slots
         self._maybe: dict[str, deque[Stream]] = {kind.name: deque() for kind in types}
         self._turn = deque(self._maybe)
@@ -58,27 +84,50 @@ class Intake:
         self._looked_at: float | None = (
             None  # when all streams were last looked at; None: just now, by a wait
         )
+        # Streams at their share: since when, and how many of their entries had ended then.
+        self._crowded: dict[Stream, tuple[float, int]] = {}
+        self._glance = False  # a sort came before: everybody else first
+        self._reads_first = False
         self.expect_all()
 
     def expect_all(self) -> None:
         """Any stream may hold entries: at the start, and after a connection was lost."""
         for waiting in self._maybe.values():
             waiting.clear()
-        for stream in self.streams:
+        for stream in self._readable:
             self._maybe[stream.kind].append(stream)
 
-    def plan(self) -> list[Poll] | Wait | None:
-        """What to read next; None if there is no room for anything."""
+    def leave_out(self, keys: Collection[str], kinds: Collection[str] = ()) -> None:
+        """Read all streams but those at `keys`, because one key that is no stream fails the read of all,
+        and those of `kinds`, which rest."""
+        self._resting = kinds
+        self._readable = [s for s in self.streams if s.key not in keys and s.kind not in kinds]
+        self._crowded.clear()
+        self.expect_all()
+
+    def plan(self) -> list[Poll] | Sort | Wait:
+        """What to do next."""
+        if self._glance:
+            self._glance = False
+            if streams := self._open():
+                self._looked_at = None
+                return Wait(streams, 0)
         self._look_around()
-        polls = [poll for kind in self._turn if self._maybe[kind] and (poll := self._poll(kind))]
-        if polls:
-            self._turn.rotate(-1)
-            return polls
-        open_streams = [s for s in self.streams if self._slots.free(self._slots.pool_of(s.kind)) > 0]
-        if not open_streams:
-            return None
+        crowded = self._slow_and_crowded()
+        if crowded is None or self._reads_first:
+            self._reads_first = False
+            polls = [poll for kind in self._expected() if (poll := self._poll(kind))]
+            if polls:
+                self._turn.rotate(-1)
+                return polls
+        if crowded is not None:
+            self._glance = self._reads_first = True
+            return Sort(crowded)
         self._looked_at = None
-        return Wait(open_streams)
+        return Wait(self._open(), round(_CROWDED_SECONDS * 1000) if self._crowded else None)
+
+    def _open(self) -> list[Stream]:
+        return [stream for stream in self._readable if self._slots.share(stream.place) > 0]
 
     def _look_around(self) -> None:
         """While one stream never runs dry no wait notices the others: look at them now and then."""
@@ -87,23 +136,39 @@ class Intake:
             self._looked_at = now
         elif now - self._looked_at >= _LOOK_SECONDS:
             self._looked_at = now
-            self.woken(self.streams)
+            self.woken(self._readable)
+
+    def _expected(self) -> list[str]:
+        """Types that may have entries; a poll that was under way may have noted one that rests."""
+        return [kind for kind in self._turn if self._maybe[kind] and kind not in self._resting]
 
     def _poll(self, kind: str) -> Poll | None:
         pool, maybe, batch = self._slots.pool_of(kind), self._maybe[kind], self._batch[kind]
-        sharers = sum(1 for other in self._turn if self._maybe[other] and self._slots.pool_of(other) == pool)
-        slots = self._slots.take(pool, max(1, self._slots.free(pool) // sharers))
+        sharers = sum(1 for other in self._expected() if self._slots.pool_of(other) == pool)
+        shares = {stream: share for stream in maybe if (share := self._slots.share(stream.place))}
+        for stream in maybe:
+            if stream not in shares and stream not in self._crowded and self._slots.free(pool):
+                self._crowded[stream] = self._monotonic(), self._slots.ended[stream.place]
+        if not shares:
+            return None
+        wanted = min(max(1, self._slots.free(pool) // sharers), sum(shares.values()))
+        slots = self._slots.take(pool, wanted)
         if not slots:
             return None
         room = slots * batch
-        streams = [maybe.popleft() for _ in range(min(room, len(maybe)))]
-        return Poll(streams, room // len(streams), slots)
+        streams = list(shares)[:room]
+        chosen = set(streams)
+        self._maybe[kind] = deque(stream for stream in maybe if stream not in chosen)
+        least = min(shares[stream] for stream in streams) * batch
+        return Poll(streams, min(room // len(streams), least), slots)
 
     def polled(self, poll: Poll, counts: dict[Stream, int]) -> None:
         """A poll brought `counts` entries; a stream that gave all it was asked for may hold more."""
         for stream in poll.streams:
             if counts.get(stream, 0) >= poll.count:
                 self._maybe[stream.kind].append(stream)
+            else:
+                self._crowded.pop(stream, None)
 
     def woken(self, streams: Sequence[Stream]) -> None:
         """A wait ended with an entry of each of `streams`."""
@@ -114,3 +179,23 @@ class Intake:
     def postponed(self, poll: Poll) -> None:
         """A poll failed: its streams may still hold entries."""
         self._maybe[poll.streams[0].kind].extend(poll.streams)
+
+    # Sorting
+
+    def _slow_and_crowded(self) -> Stream | None:
+        """The stream that has been at its share for longest, and hands out less than sorting it would."""
+        now = self._monotonic()
+        for stream, (since, ended) in self._crowded.items():
+            seconds = now - since
+            slow = self._slots.ended[stream.place] - ended < seconds * _SLOW_PER_SECOND
+            if seconds >= _CROWDED_SECONDS and slow and not stream.slow:
+                return stream
+        return None
+
+    def sorted(self, stream: Stream, *, more: bool) -> None:
+        """`stream` was sorted; with `more`, there is more to sort."""
+        since, ended = self._crowded.pop(stream, (self._monotonic(), 0))
+        if more and stream.kind not in self._resting:
+            self._crowded[stream] = since, ended
+        elif stream not in self._maybe[stream.kind]:
+            self._maybe[stream.kind].append(stream)

@@ -1,18 +1,21 @@
 """What a handler sees of a command, and how it may end: a closed set of outcomes."""
 
 import json
+import math
 import random
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from commands import Command
 from riptide.config import WorkersSettings
-from riptide.errors import Dead, LoaderRefused, Retry, Skip
+from riptide.errors import Dead, InvalidInput, LoaderRefused, Retry, Skip
 from riptide.streams.message import Entry, Malformed, Message, Ref
 
 _SHOWN_ERROR = 2_000
 _SHOWN_TRACEBACK = 20_000
+_SHOWN_NOTE = 200
 _LONGEST_DELAY = 366 * 86400.0
 
 
@@ -52,14 +55,39 @@ class HandedBack:
     started: bool
 
 
-Outcome = Done | Again | Buried | Skipped | HandedBack
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """To be run after `delay` seconds by a worker that reads this `version` of a body; it counts no start."""
+
+    delay: float
+    error: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """Not to be started before `due_ms` (Unix ms, by the server's clock). No start is counted."""
+
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a command is: `done` of `total`, where that is known, and what it is at."""
+
+    done: float
+    total: float | None = None
+    note: str | None = None
+
+
+Outcome = Done | Again | Buried | Skipped | HandedBack | Elsewhere | Postponed
 DONE = Done()
 
 
 class Job:
     """One command in a handler's batch."""
 
-    __slots__ = ("attempt", "command", "entry", "message", "outcome_error", "result")
+    __slots__ = ("attempt", "command", "entry", "message", "outcome_error", "reached", "reported", "result")
 
     def __init__(self, entry: Entry, message: Message, command: Any) -> None:
         self.entry = entry
@@ -70,6 +98,10 @@ class Job:
         #: A JSON value to give to whoever asks for the command's result.
         self.result: Any = None
         self.outcome_error: Exception | None = None
+        #: What the handler said last of how far it is.
+        self.reached: Progress | None = None
+        #: Who is told of it.
+        self.reported: Callable[[Job], None] | None = None
 
     @property
     def id(self) -> str:
@@ -87,6 +119,19 @@ class Job:
     def fail(self, error: Exception) -> None:
         """End this job alone with `error`: Retry, Dead, Skip, or any other exception, which is a retry."""
         self.outcome_error = error
+
+    def progress(self, done: float, total: float | None = None, note: str | None = None) -> None:
+        """Say how far this job is, for whoever asks or waits; from any thread, as often as you like.
+
+        It is written about once a second, and nobody waits for that. Raises InvalidInput for what is no
+        number from 0 on.
+        """
+        for number in (done, 0 if total is None else total):
+            if not (isinstance(number, int | float) and 0 <= number < math.inf):
+                raise InvalidInput(f"progress is told in numbers from 0 on, not {number!r:.40}")
+        self.reached = Progress(done, total, None if note is None else _printable(str(note)[:_SHOWN_NOTE]))
+        if self.reported is not None:
+            self.reported(self)
 
 
 def outcome_of(job: Job, error: Exception | None, policy: WorkersSettings, rng: random.Random) -> Outcome:

@@ -10,13 +10,18 @@ from riptide.names import check_tenant
 
 _LENGTH = struct.Struct(">I")
 _WRAPPER = (b"id", b"at", b"src", b"attempts", b"orig")
+_READ = (b"id", b"v", b"tenant", b"at", b"due", b"trace")  # and the body
 # Keys are built of it: nothing may stand in it that means something there.
 _REF = re.compile(r"[a-z][a-z0-9_]{0,62}\.[0-9]{1,5}\.[0-9]{1,20}-[0-9]{1,20}")
 _ENTRY_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
+_GREATEST_ID_PART = 2**64 - 1
 #: Bytes of an id or a trace at most.
 LONGEST_TEXT = 512
 MOST_ENTRY_BYTES = 64 * 1024**2
-LONGEST_TEXT = 512
+#: A command may be published for a time that lies so far ahead.
+LONGEST_DELAY_MS = 366 * 86_400_000
+_SKEW_MS = 86_400_000  # between the publisher's clock and the server's
+_SHOWN = 80
 _DIGITS = 15  # of a number that stays exact in every language
 
 
@@ -38,12 +43,15 @@ class Ref:
     @classmethod
     def parse(cls, text: str) -> "Ref":
         """Raise InvalidInput if `text` is no reference."""
-        if not _REF.fullmatch(text):
-            raise InvalidInput(
-                f"{text[:80]!r} is not a reference: "
-                "it is written <type>.<partition>.<entry id>, as in warm.10.1763700000000-0"
-            )
-        return cls(*text.split("."))
+        if isinstance(text, str) and _REF.fullmatch(text):
+            kind, partition, entry_id = text.split(".")
+            if all(int(part) <= _GREATEST_ID_PART for part in entry_id.split("-")):
+                return cls(kind, partition, entry_id)
+        shown = repr(text)
+        raise InvalidInput(
+            f"{shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'} is not a reference: "
+            "it is written <type>.<partition>.<entry id>, as in warm.10.1763700000000-0"
+        )
 
 
 @dataclass(slots=True)
@@ -55,6 +63,12 @@ class Entry:
     id: str
     fields: list[bytes]
     starts: int = 0  # how often a handler was started for this delivery before this one
+    #: Its story, once the server has confirmed that it was put back; what anybody may claim is not believed.
+    returned: "Returned | None" = None
+    #: It was moved out of the way of other tenants.
+    slow: bool = False
+    #: Its progress has been written beside its result.
+    noted: bool = False
 
 
 @dataclass(slots=True)
@@ -70,6 +84,8 @@ class Message:
     trace: str | None
     first: str
     attempts: int
+    #: When it may be started (Unix ms), if that was not yet when this delivery came to its stream.
+    due_ms: int | None = None
 
 
 def pack_fields(fields: list[bytes]) -> bytes:
@@ -93,7 +109,7 @@ def unpack_fields(packed: bytes) -> list[bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wrapped:
+class Returned:
     """What a retried, handed-back or revived entry carries: the producer's fields, and its story so far."""
 
     id: bytes
@@ -103,9 +119,18 @@ class Wrapped:
     packed: bytes
 
 
-def _wrapped(fields: list[bytes]) -> Wrapped | None:
-    """None for a producer's own entry, even one that looks like a wrapped one: its fields are its own."""
-    if len(fields) != 2 * len(_WRAPPER) or fields[-2] != _WRAPPER[-1] or tuple(fields[::2]) != _WRAPPER:
+def seems_returned(entry: Entry) -> bool:
+    """Whether `claim_of` is worth asking; quick, for every entry passes here."""
+    return entry.fields[-2] == _WRAPPER[-1] and len(entry.fields) == 2 * len(_WRAPPER)
+
+
+def claim_of(entry: Entry) -> Returned | None:
+    """What an entry that has the form of one put back claims to be; None for any other."""
+    return _claim(entry.fields) if seems_returned(entry) else None
+
+
+def _claim(fields: list[bytes]) -> Returned | None:
+    if tuple(fields[::2]) != _WRAPPER:
         return None
     command_id, at, first, attempts, packed = fields[1::2]
     if not (_ENTRY_ID.fullmatch(first) and attempts.isdigit() and len(attempts) <= 9):
@@ -116,36 +141,57 @@ def _wrapped(fields: list[bytes]) -> Wrapped | None:
         return None
     if not original or len(original) % 2:
         return None
-    return Wrapped(command_id, at, first.decode(), int(attempts), packed)
+    return Returned(command_id, at, first.decode(), int(attempts), packed)
+
+
+def tenant_of(entry: Entry) -> bytes:
+    """Whose command it is, as it says itself; nothing for nobody's, and where it cannot be read."""
+    try:
+        claim = claim_of(entry)
+        return _by_name(unpack_fields(claim.packed) if claim else entry.fields).get(b"tenant", b"")
+    except (Malformed, ValueError):
+        return b""
 
 
 def original_fields(entry: Entry) -> bytes:
-    """The fields as the producer sent them, packed; a retried entry carries them already.
+    """The fields as the producer sent them, packed; an entry that was put back carries them already.
 
-    Of an entry that is larger than a server takes back in one piece, the values are cut.
+    Of an entry that is larger than a server takes back in one piece, values that nobody reads are cut.
     """
-    wrapped = _wrapped(entry.fields)
-    if wrapped is not None:
-        return wrapped.packed
-    if sum(map(len, entry.fields)) <= MOST_ENTRY_BYTES:
-        return pack_fields(entry.fields)
-    each = max(16, MOST_ENTRY_BYTES // 4 // len(entry.fields))
-    return pack_fields([field[:each] for field in entry.fields])
+    if entry.returned is not None:
+        return entry.returned.packed
+    return pack_fields(_cut(entry.fields) if is_too_large(entry) else entry.fields)
+
+
+def is_too_large(entry: Entry) -> bool:
+    """Whether `original_fields` has to cut something."""
+    return entry.returned is None and sum(map(len, entry.fields)) > MOST_ENTRY_BYTES
+
+
+def _cut(fields: list[bytes]) -> list[bytes]:
+    each = max(16, MOST_ENTRY_BYTES // 4 // len(fields))
+    place = {name: at + 1 for at, name in enumerate(fields) if at % 2 == 0}
+    # Whatever is read stays whole: it may still be carried out, at another try.
+    whole = {place[name]: LONGEST_TEXT for name in _READ if name in place}
+    if b"body" in place:
+        whole[place[b"body"]] = MOST_ENTRY_BYTES
+    return [field if len(field) <= whole.get(at, 0) else field[:each] for at, field in enumerate(fields)]
 
 
 def carried(entry: Entry) -> tuple[str, int]:
     """First entry id and number of earlier starts, readable even where the rest is not."""
-    wrapped = _wrapped(entry.fields)
-    if wrapped is None:
+    if entry.returned is None:
         return entry.id, entry.starts
-    return wrapped.first, wrapped.attempts + entry.starts
+    return entry.returned.first, entry.returned.attempts + entry.starts
 
 
 def identity_of(entry: Entry) -> tuple[str, str]:
     """Command id and time of issue, for a retry or a dead letter; the entry's own if they cannot be read."""
-    wrapped = _wrapped(entry.fields)
-    given = _by_name(entry.fields)
-    command_id, at = (wrapped.id, wrapped.at) if wrapped else (given.get(b"id", b""), given.get(b"at", b""))
+    if entry.returned is not None:
+        command_id, at = entry.returned.id, entry.returned.at
+    else:
+        given = _by_name(entry.fields)
+        command_id, at = given.get(b"id", b""), given.get(b"at", b"")
     text = command_id[:LONGEST_TEXT].decode("utf-8", "replace") or _own_id(entry)
     return text, at.decode() if at.isdigit() and len(at) <= 15 else entry.id.partition("-")[0]
 
@@ -153,19 +199,21 @@ def identity_of(entry: Entry) -> tuple[str, str]:
 def read(entry: Entry, max_body_bytes: int) -> Message:
     """Read an entry's fields; raise Malformed, saying which field is wrong and why."""
     first, attempts = entry.id, entry.starts
-    wrapped = _wrapped(entry.fields)
-    if wrapped is None:
-        given = _by_name(entry.fields)
+    returned = entry.returned
+    if returned is None:
+        fields = entry.fields
+        given = _by_name(fields)
     else:
-        first, attempts = wrapped.first, attempts + wrapped.attempts
-        given = _by_name(unpack_fields(wrapped.packed)) | {b"id": wrapped.id, b"at": wrapped.at}
+        first, attempts = returned.first, attempts + returned.attempts
+        fields = unpack_fields(returned.packed)
+        given = _by_name(fields) | {b"id": returned.id, b"at": returned.at}
     body = given.get(b"body")
     if body is None:
-        raise Malformed("field 'body' is missing")
+        raise Malformed(f"field 'body' is missing{_false_claim(fields)}")
     if len(body) > max_body_bytes:
         raise Malformed(f"field 'body' has {len(body)} bytes; streams.max_body_bytes is {max_body_bytes}")
     tenant, trace, command_id = given.get(b"tenant"), given.get(b"trace"), given.get(b"id")
-    version, at = given.get(b"v"), given.get(b"at")
+    version, at, due = given.get(b"v"), given.get(b"at"), given.get(b"due")
     return Message(
         _text("id", command_id) if command_id else _own_id(entry),
         1 if version is None else _integer("v", version),
@@ -175,7 +223,22 @@ def read(entry: Entry, max_body_bytes: int) -> Message:
         None if trace is None else _text("trace", trace),
         first,
         attempts,
+        None if due is None else _due(due, first, entry.id),
     )
+
+
+def _due(value: bytes, first: str, entry_id: str) -> int | None:
+    """Entry ids tell the server's time, so its clock alone decides."""
+    issued, here = (int(each.partition("-")[0]) for each in (first, entry_id))
+    due = issued + _integer("due", value[1:]) if value.startswith(b"+") else _integer("due", value)
+    if due > issued + LONGEST_DELAY_MS + _SKEW_MS:
+        raise Malformed("field 'due' lies more than 366 days ahead")
+    return due if due > here else None
+
+
+def _false_claim(fields: list[bytes]) -> str:
+    claim = _claim(fields)
+    return "" if claim is None else f"; it looks like a retry of {claim.first}, but no worker put it there"
 
 
 def log_facts(entry: Entry) -> dict[str, str]:

@@ -1,12 +1,15 @@
 """How the streams stand: backlog, pending, oldest, consumers, retries, dead letters."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from riptide.config import StreamsSettings
 from riptide.store.keys import GROUP, PARTITIONS, Keys
 from riptide.store.operation import Flow, Operation, ask_all
 from riptide.store.script import Script
+from riptide.streams.upkeep import registered_groups
 
 _OVERVIEW = Script.load("riptide.streams", "overview.lua")
 _COUNTED = 1000
@@ -31,29 +34,43 @@ class StreamState:
     dead: int
     oldest_seconds: float | None
     delivered: int | None
+    #: The group that keeps entries of before the replay window, where one does.
+    pinned_by: str | None = None
 
 
-def overview(keys: Keys, kinds: Sequence[str]) -> Flow[list[StreamState]]:
-    """The state of each type, in the order of `kinds`."""
-    partitions = yield from ask_all([_partition(keys, kinds, partition) for partition in PARTITIONS])
+def overview(
+    keys: Keys, kinds: Sequence[str], settings: StreamsSettings | None = None
+) -> Flow[list[StreamState]]:
+    """The state of each type, in the order of `kinds`; `pinned_by` is looked for only with `settings`."""
+    asked = [_partition(keys, kinds, partition, settings) for partition in PARTITIONS]
+    partitions = yield from ask_all(asked)
     return [_sum(parts) for parts in zip(*partitions, strict=True)]
 
 
-def _partition(keys: Keys, kinds: Sequence[str], partition: str) -> Operation[list[StreamState]]:
+def _partition(
+    keys: Keys, kinds: Sequence[str], partition: str, settings: StreamsSettings | None
+) -> Operation[list[StreamState]]:
     names = [
         name
         for kind in kinds
-        for name in (keys.commands(kind, partition), keys.retry(kind, partition), keys.dead(kind, partition))
+        for name in (
+            keys.commands(kind, partition),
+            keys.slow(kind, partition),
+            keys.retry(kind, partition),
+            keys.dead(kind, partition),
+        )
     ]
+    groups = ["" if settings is None else " ".join(registered_groups(settings, kind)) for kind in kinds]
+    window = math.inf if settings is None else settings.replay_window_seconds
 
     def parse(reply: Any) -> list[StreamState]:
-        return [_state(kind, row) for kind, row in zip(kinds, reply, strict=True)]
+        return [_state(kind, row, window) for kind, row in zip(kinds, reply, strict=True)]
 
-    return _OVERVIEW.call(names, [GROUP, _COUNTED], parse)
+    return _OVERVIEW.call(names, [GROUP, _COUNTED, *groups], parse)
 
 
-def _state(kind: str, row: list[int]) -> StreamState:
-    entries, lag, pending, consumers, retries, dead, oldest, delivered = row
+def _state(kind: str, row: list[Any], window: float) -> StreamState:
+    entries, lag, pending, consumers, retries, dead, oldest, delivered, behind, behind_ms = row
     return StreamState(
         kind,
         entries,
@@ -64,6 +81,7 @@ def _state(kind: str, row: list[int]) -> StreamState:
         dead,
         None if oldest < 0 else oldest / 1000,
         None if delivered < 0 else delivered,
+        behind.decode() if behind_ms / 1000 > window else None,
     )
 
 
@@ -80,6 +98,7 @@ def _sum(parts: Iterable[StreamState]) -> StreamState:
         sum(row.dead for row in rows),
         max(ages, default=None),
         _total([row.delivered for row in rows]),
+        next((row.pinned_by for row in rows if row.pinned_by), None),
     )
 
 

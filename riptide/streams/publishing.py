@@ -1,10 +1,12 @@
 """Publishing: a command becomes an entry of its stream, once, however often the attempt is repeated."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
 
 from uuid_utils import uuid7
 
@@ -12,6 +14,7 @@ from commands import Command
 from riptide.clock import Clock
 from riptide.config import StreamsSettings
 from riptide.errors import (
+    BacklogFull,
     InvalidInput,
     PublishRefused,
     PublishUnknown,
@@ -21,46 +24,35 @@ from riptide.errors import (
 )
 from riptide.names import check_tenant
 from riptide.store.keys import Keys, partition_of
-from riptide.store.operation import Arg, Batch, Flow, Operation
-from riptide.store.script import Script
+from riptide.store.operation import Arg, Batch, Flow
+from riptide.streams.attempt import (
+    Attempt,
+    Composed,
+    Published,
+    calls_of,
+    publish_call,
+    publish_one,
+    rounds_of,
+)
 from riptide.streams.lanes import Lane, Lanes
-from riptide.streams.message import LONGEST_TEXT, Ref
+from riptide.streams.message import LONGEST_DELAY_MS, LONGEST_TEXT, Ref
 
-_PUBLISH = Script.load("riptide.streams", "publish.lua")
-_PUBLISH_BATCH = Script.load("riptide.streams", "publish_batch.lua")
-_PER_CALL = 500  # commands in one script call: longer ones would hold up everybody else
+_FULL = re.compile(r"\bFULL (?P<backlog>\d+) (?P<stream>\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A command to publish, for a tenant if it is a tenant's. `trace` is a W3C traceparent."""
+    """A command to publish, for a tenant if it is a tenant's. `trace` is a W3C traceparent.
+
+    It is started `delay` seconds after it has been published, or not before the time `at` (a datetime with a
+    time zone, or Unix seconds); 366 days ahead at most.
+    """
 
     command: Command
     tenant: str | None = None
     trace: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What the server said of one operation: where its commands are, and whether it had been seen before."""
-
-    refs: list[Ref]
-    repeated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One attempt to publish, complete, so that repeating it changes nothing; `places` are positions in
-    the caller's order."""
-
-    operations: list[Operation[Published]]
-    places: list[list[int]]
-
-    def collect(self, answers: Sequence[Published]) -> list[Ref]:
-        refs: dict[int, Ref] = {}
-        for places, answer in zip(self.places, answers, strict=True):
-            refs.update(zip(places, answer.refs, strict=True))
-        return [refs[place] for place in range(len(refs))]
+    delay: float | timedelta | None = None
+    at: datetime | float | None = None
 
 
 class Publisher:
@@ -73,82 +65,119 @@ class Publisher:
         models: Mapping[str, type[Command]],
         clock: Clock,
         only_tenant: str | None = None,
+        *,
+        server_counts_delays: bool = True,
     ) -> None:
         """`only_tenant` is whose a command without a tenant is (None: with multi-tenancy on, it is
-        refused)."""
+        refused). Delays are counted by the server's clock, or by `clock`."""
         self._keys = keys
         self._settings = settings
         self._models = models
         self._clock = clock
         self._only_tenant = only_tenant
+        self._server_counts_delays = server_counts_delays
         self._lanes = Lanes(clock, settings.lane_ttl_seconds)
 
-    def publish(self, outgoing: Outgoing, key: str | None = None) -> Flow[Ref]:
-        """Publish one command; with an idempotency `key`, once within `streams.idempotency_window_seconds`.
+    def publish(self, outgoing: Outgoing, key: str | None = None, at_least_seconds: int = 0) -> Flow[Ref]:
+        """Publish one command; with an idempotency `key`, once within `streams.idempotency_window_seconds`,
+        or within `at_least_seconds` where that is longer.
 
-        Raises InvalidInput, UnknownCommand, PublishRefused, or PublishUnknown when the answer was lost.
+        Raises InvalidInput, UnknownCommand, PublishRefused, ServerUnavailable when nothing was sent, or
+        PublishUnknown when the answer was lost.
         """
-        tenant = self._tenant_of(outgoing)
-        fields = self._fields(outgoing, tenant)
+        composed = self._compose(outgoing)
         if key is None:
             lane, lifetime = self._lanes.borrow(), self._settings.lane_ttl_seconds
         else:
-            lane, lifetime = Lane(_key_lane(outgoing, key), 1, 0), self._settings.idempotency_window_seconds
-        operation = self._one(outgoing.command.type, partition_of(tenant), lane, lifetime, fields)
-        answer = (yield from self._send(Attempt([operation], [[0]])))[0]
+            lane = Lane(_key_lane(outgoing, key), 1, 0)
+            lifetime = max(self._settings.idempotency_window_seconds, at_least_seconds)
+            # A second publish would run besides the first one as long as that waits.
+            lifetime += max(0, delay_of(outgoing, self._clock.now_ms())) // 1000
+        most = self._settings.max_backlog
+        attempt = Attempt([[publish_one(self._keys, composed, lane, lifetime, most)]], [[0]])
+        answer = (yield from _send(attempt))[0]
         if key is None:
             self._lanes.give_back(lane)
         return answer.refs[0]
 
     def publish_many(self, batch: Iterable[Outgoing]) -> Flow[list[Ref]]:
-        """Publish commands in one round trip per server; references in the same order. Raises as `publish`
-        does."""
-        partitions: dict[str, list[tuple[int, str, list[Arg]]]] = {}
-        for place, outgoing in enumerate(batch):
-            tenant = self._tenant_of(outgoing)
-            item = (place, outgoing.command.type, self._fields(outgoing, tenant))
-            partitions.setdefault(partition_of(tenant), []).append(item)
-        attempt, lanes = Attempt([], []), []
-        for partition, items in partitions.items():
-            for start in range(0, len(items), _PER_CALL):
-                chunk = items[start : start + _PER_CALL]
-                lane = self._lanes.borrow()
-                lanes.append(lane)
-                commands = [(kind, fields) for _, kind, fields in chunk]
-                attempt.operations.append(self._batch(partition, lane, commands))
-                attempt.places.append([place for place, _, _ in chunk])
-        answers = yield from self._send(attempt)
+        """Publish commands in one round trip per server, or in a few if they are large.
+
+        Answers their references in the same order. All are checked before the first is sent; an InvalidInput
+        names the position. Raises as `publish` does.
+        """
+        settings, attempt, lanes = self._settings, Attempt([], []), []
+        for calls in rounds_of(calls_of(self._compose_all(batch))):
+            borrowed = [self._lanes.borrow() for _ in calls]
+            lanes += borrowed
+            attempt.rounds.append(
+                [
+                    publish_call(self._keys, call, lane, settings.lane_ttl_seconds, settings.max_backlog)
+                    for call, lane in zip(calls, borrowed, strict=True)
+                ]
+            )
+            attempt.places.extend(call.places for call in calls)
+        answers = yield from _send(attempt)
         for lane in lanes:
             self._lanes.give_back(lane)
         return attempt.collect(answers)
 
     def publish_again(self, unknown: PublishUnknown) -> Flow[list[Ref]]:
         """Repeat the attempt of a PublishUnknown; what was accepted then is not published twice."""
-        answers = yield from self._send(unknown.attempt)
+        if not isinstance(unknown, PublishUnknown):
+            raise InvalidInput(
+                f"publish_again takes the PublishUnknown that was raised, not {_name(unknown)}"
+            )
+        answers = yield from _send(unknown.attempt, again=True)
         return unknown.attempt.collect(answers)
 
-    def _send(self, attempt: Attempt) -> Flow[list[Published]]:
+    def _compose_all(self, batch: Iterable[Outgoing]) -> Iterator[Composed]:
         try:
-            if len(attempt.operations) == 1:
-                answers = [(yield attempt.operations[0])]
-            else:
-                answers = yield Batch(attempt.operations)
-        except ServerUnavailable as error:
-            advice = (
-                "Whether the commands were published is not known; publish_again(error) repeats them safely"
-            )
-            raise PublishUnknown(f"{error}. {advice}", attempt) from error
-        except ServerRefused as error:
-            if len(attempt.operations) > 1:  # the others may have been accepted
-                text = (
-                    f"{error}. Part of them may have been published; publish_again(error) repeats them safely"
-                )
-                raise PublishUnknown(text, attempt) from error
-            raise PublishRefused(str(error)) from error
-        return answers
+            numbered = enumerate(batch)
+        except TypeError:
+            raise InvalidInput(f"publish_many takes several riptide.Outgoing, not {_name(batch)}") from None
+        for place, outgoing in numbered:
+            try:
+                yield self._compose(outgoing)
+            except InvalidInput as error:
+                raise type(error)(f"commands[{place}]: {error}") from error
+
+    def _compose(self, outgoing: Outgoing) -> Composed:
+        if not isinstance(outgoing, Outgoing):
+            raise InvalidInput(f"a riptide.Outgoing(command, tenant=…) is needed, not {_name(outgoing)}")
+        command = outgoing.command
+        kind = getattr(command, "type", None)
+        if not isinstance(kind, str) or self._models.get(kind) is not type(command):
+            raise self._unknown(command)
+        tenant = self._tenant_of(outgoing)
+        body = self._body(command)
+        now = self._clock.now_ms()
+        fields: list[Arg] = ["id", str(uuid7()), "v", command.version, "at", now, "body", body]
+        if tenant is not None:
+            fields += ("tenant", tenant)
+        if outgoing.trace is not None:
+            fields += ("trace", _checked_trace(outgoing.trace))
+        if outgoing.delay is not None or outgoing.at is not None:
+            fields += ("due", self._due(outgoing, now))
+        return Composed(kind, tenant, partition_of(tenant), fields, len(body))
+
+    def _due(self, outgoing: Outgoing, now_ms: int) -> str:
+        """Unix milliseconds, or after a plus sign milliseconds from the entry's own time."""
+        delay_ms = delay_of(outgoing, now_ms)
+        if outgoing.delay is not None and self._server_counts_delays:
+            return f"+{delay_ms}"
+        return str(max(0, now_ms + delay_ms))
+
+    def _unknown(self, command: object) -> InvalidInput:
+        if not isinstance(command, Command):
+            return InvalidInput(f"a command is needed, such as riptide.Warm(…), not {_name(command)}")
+        known = ", ".join(sorted(self._models))
+        return UnknownCommand(f"no command of type {command.type!r} is registered here; known are {known}")
 
     def _tenant_of(self, outgoing: Outgoing) -> str | None:
         if outgoing.tenant is not None:
+            if not isinstance(outgoing.tenant, str):
+                raise InvalidInput(f"tenant is a tenant's id, as text, not {_name(outgoing.tenant)}")
             return checked_tenant(outgoing.tenant)
         if not outgoing.command.tenant_required:
             return None
@@ -156,58 +185,53 @@ class Publisher:
             raise InvalidInput(f"{outgoing.command.type} is about one tenant: say which")
         return self._only_tenant
 
-    def _fields(self, outgoing: Outgoing, tenant: str | None) -> list[Arg]:
-        command = outgoing.command
-        if self._models.get(command.type) is not type(command):
-            known = ", ".join(sorted(self._models))
-            raise UnknownCommand(f"no command of type {command.type!r} is registered here; known are {known}")
-        body = command.body()
-        if len(body) > self._settings.max_body_bytes:
-            limit = self._settings.max_body_bytes
+    def _body(self, command: Command) -> bytes:
+        try:
+            body = command.body()
+        except ValueError as error:
+            raise InvalidInput(f"{command.type} has no JSON form: {error}") from error
+        limit = self._settings.max_body_bytes
+        if len(body) > limit:
             raise InvalidInput(
                 f"the body of {command.type} has {len(body)} bytes; streams.max_body_bytes is {limit}"
             )
-        now = self._clock.now_ms()
-        fields: list[Arg] = ["id", str(uuid7()), "v", command.version, "at", now, "body", body]
-        if tenant is not None:
-            fields += ("tenant", tenant)
-        if outgoing.trace is not None:
-            fields += ("trace", _checked_trace(outgoing.trace))
-        return fields
+        return body
 
-    def _one(
-        self, kind: str, partition: str, lane: Lane, lifetime: int, fields: list[Arg]
-    ) -> Operation[Published]:
-        def parse(reply: Any) -> Published:
-            repeated = isinstance(reply, list)
-            entry_id = reply[0] if repeated else reply
-            return Published([Ref(kind, partition, entry_id.decode())], repeated)
 
-        keys = (self._keys.lane(partition, lane.id), self._keys.commands(kind, partition))
-        return _PUBLISH.call(keys, (lane.number, lifetime, *fields), parse)
+def _send(attempt: Attempt, *, again: bool = False) -> Flow[list[Published]]:
+    """`again`: an earlier attempt with the same operations got no answer."""
+    answers: list[Published] = []
+    several = False
+    try:
+        for operations in attempt.rounds:
+            several = len(operations) > 1
+            if several:
+                answers += yield Batch(operations)
+            else:
+                answers.append((yield operations[0]))
+    except (ServerUnavailable, ServerRefused) as error:
+        refused = isinstance(error, ServerRefused)
+        # Of several the others may have been accepted.
+        if again or answers or error.maybe_done or (refused and several):
+            advice = (
+                "Whether the commands were published, or part of them, is not known; "
+                "publish_again(error) repeats them safely"
+            )
+            raise PublishUnknown(f"{error}. {advice}", attempt) from error
+        if refused:
+            raise _refusal(str(error)) from error
+        raise ServerUnavailable(f"{error}. Nothing was published", maybe_done=False) from error
+    return answers
 
-    def _batch(
-        self, partition: str, lane: Lane, commands: list[tuple[str, list[Arg]]]
-    ) -> Operation[Published]:
-        keys = [self._keys.lane(partition, lane.id)]
-        index: dict[str, int] = {}
-        args: list[Arg] = [lane.number, self._settings.lane_ttl_seconds]
-        kinds = []
-        for kind, fields in commands:
-            if kind not in index:
-                keys.append(self._keys.commands(kind, partition))
-                index[kind] = len(keys)
-            args += (index[kind], len(fields))
-            args += fields
-            kinds.append(kind)
 
-        def parse(reply: Any) -> Published:
-            refs = [
-                Ref(kind, partition, entry.decode()) for kind, entry in zip(kinds, reply[1:], strict=True)
-            ]
-            return Published(refs, reply[0] == 1)
-
-        return _PUBLISH_BATCH.call(keys, args, parse)
+def _refusal(error: str) -> PublishRefused:
+    full = _FULL.search(error)
+    if full is None:
+        return PublishRefused(error)
+    return BacklogFull(
+        f"the backlog of {full['stream']} has reached {int(full['backlog']):,} commands, and "
+        "streams.max_backlog allows no more: nothing was published; start more workers, or try again later"
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -217,6 +241,9 @@ def checked_tenant(name: str) -> str:
 
 def _key_lane(outgoing: Outgoing, key: str) -> str:
     """An idempotency key is a lane of its own that only ever carries the number 1."""
+    if not isinstance(key, str) or not key:
+        shown = "an empty one" if key == "" else _name(key)
+        raise InvalidInput(f"the idempotency key is a text of the caller's choice, not {shown}")
     text = f"{outgoing.command.type}\0{outgoing.tenant or ''}\0{key}"
     try:
         return "key-" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -224,8 +251,49 @@ def _key_lane(outgoing: Outgoing, key: str) -> str:
         raise InvalidInput("the idempotency key is not valid Unicode text") from None
 
 
+def delay_of(outgoing: Outgoing, now_ms: int) -> int:
+    """In how many milliseconds it is to start; negative for a time that has passed. Raises InvalidInput."""
+    delay, at = outgoing.delay, outgoing.at
+    if delay is not None and at is not None:
+        raise InvalidInput("give either delay or at, not both")
+    if delay is not None:
+        seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
+        milliseconds = _milliseconds("delay", seconds, "seconds, as a number or a timedelta")
+        if milliseconds < 0:
+            raise InvalidInput(f"delay is {seconds:g} s: it cannot be negative")
+    elif at is not None:
+        if isinstance(at, datetime) and at.utcoffset() is None:
+            raise InvalidInput(f"at is {at}, without a time zone: which one is meant?")
+        moment = at.timestamp() if isinstance(at, datetime) else at
+        milliseconds = _milliseconds("at", moment, "a datetime or Unix seconds") - now_ms
+    else:
+        return 0
+    if milliseconds > LONGEST_DELAY_MS:
+        raise InvalidInput(f"{'delay' if at is None else 'at'} lies more than 366 days ahead")
+    return milliseconds
+
+
+def _milliseconds(name: str, seconds: object, wanted: str) -> int:
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds):
+        return round(seconds * 1000)
+    shown = f"{seconds:g}" if isinstance(seconds, float) else _name(seconds)
+    raise InvalidInput(f"{name} is {wanted}, not {shown}")
+
+
 def _checked_trace(trace: str) -> str:
     # Whoever reads it refuses anything longer; a traceparent has 55 characters.
-    if len(trace) <= LONGEST_TEXT and trace.isascii():
+    if isinstance(trace, str) and 0 < len(trace) <= LONGEST_TEXT and trace.isascii():
         return trace
-    raise InvalidInput(f"trace is no W3C traceparent: at most {LONGEST_TEXT} ASCII characters")
+    example = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    raise InvalidInput(
+        f"trace is no W3C traceparent, as in {example}: at most {LONGEST_TEXT} ASCII characters"
+    )
+
+
+def _name(value: object) -> str:
+    """What was passed instead, for a message. Not the value: it may be secret, or long."""
+    if value is None:
+        return "None"
+    return (
+        f"the class {value.__name__}" if isinstance(value, type) else f"an object of {type(value).__name__}"
+    )

@@ -2,8 +2,9 @@
 partition of a cluster."""
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import structlog
@@ -11,7 +12,7 @@ import structlog
 from riptide.errors import RiptideError
 from riptide.store.blocking import BlockingConnection
 from riptide.store.keys import GROUP
-from riptide.streams.intake import Intake, Poll, Stream, Wait
+from riptide.streams.intake import Intake, Poll, Sort, Stream, Wait
 from riptide.streams.message import Entry
 
 _LONGEST_PAUSE = 1.0
@@ -29,11 +30,13 @@ class Reader:
         repair: Callable[[], Any],
         allowed: Callable[[], Any],
         recover: Callable[[], Any],
+        sort: Callable[[Stream], Any],
     ) -> None:
         """`deliver(entries, type, reserved slots, consumer)` starts them; `repair()` is awaited when
         groups are gone; `allowed()` before each read.
 
-        `recover()` is awaited, while nothing is being read, when a reply may have been lost with its entries.
+        `recover()` is awaited, while nothing is being read, when a reply may have been lost with its entries;
+        `sort(stream)` when a stream is to be sorted: it answers whether there is more to sort.
         """
         self._connection = connection
         self._intake = intake
@@ -44,6 +47,7 @@ class Reader:
         self._repair = repair
         self._allowed = allowed
         self._recover = recover
+        self._sort = sort
         self._in_doubt = False
         self._room = asyncio.Event()
         self._waiting_for: Sequence[Stream] = ()
@@ -83,6 +87,11 @@ class Reader:
         if self._waiting_for and not self._stopping and not nudging:
             self._nudge = asyncio.get_running_loop().create_task(self._end_wait())
 
+    def leave_out(self, keys: Collection[str], kinds: Collection[str]) -> None:
+        """Read on without the streams at `keys` and those of `kinds`, and with those left out before."""
+        self._intake.leave_out(keys, kinds)
+        self.room()
+
     def doubt(self) -> None:
         """Something may have been handed to this consumer that never reached it: look before the next
         read."""
@@ -93,10 +102,14 @@ class Reader:
         """Read nothing more; what the last read brings is still delivered."""
         self._stopping = True
         self._room.set()
-        await self._end_wait()
-        if self._nudge is not None:
-            await asyncio.wait([self._nudge])
-        await self._connection.close_helper()
+        try:
+            await self._end_wait()
+            if self._nudge is not None:
+                await asyncio.wait([self._nudge])
+        finally:
+            if self._nudge is not None:
+                self._nudge.cancel()  # when this is cut short: it would leave its connection open
+            await self._connection.close_helper()
 
     async def _end_wait(self) -> None:
         while self._waiting_for and not await self._connection.unblock():  # noqa: ASYNC110 - asks the server
@@ -107,20 +120,28 @@ class Reader:
             return
         plan = self._intake.plan()
         match plan:
-            case None:
-                self._room.clear()
-                if not self._in_doubt:
-                    await self._room.wait()
-            case Wait(streams):
-                await self._wait(streams)
+            case Wait([], ms):
+                await self._wait_for_room(ms)
+            case Wait(streams, ms):
+                await self._wait(streams, self._block_ms if ms is None else min(ms, self._block_ms))
+            case Sort(stream):
+                self._intake.sorted(stream, more=await self._sort(stream))
             case polls:
                 await self._poll(polls)
 
-    async def _wait(self, streams: Sequence[Stream]) -> None:
+    async def _wait_for_room(self, ms: int | None) -> None:
+        self._room.clear()
+        if not self._in_doubt:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if ms is None else ms / 1000):
+                    await self._room.wait()
+
+    async def _wait(self, streams: Sequence[Stream], block_ms: int) -> None:
         consumer = self._consumer()
         self._waiting_for = streams
         try:
-            reply = (await self._connection.send([self._read(consumer, streams, 1, self._block_ms)]))[0]
+            # BLOCK 0 would mean for ever.
+            reply = (await self._connection.send([self._read(consumer, streams, 1, block_ms or None)]))[0]
         finally:
             self._waiting_for = ()
         if isinstance(reply, Exception):
@@ -130,6 +151,7 @@ class Reader:
             stream = self._by_key[key]
             self._intake.woken([stream])
             self._deliver(_entries(stream, rows), stream.kind, 0, consumer)
+        await asyncio.sleep(0)  # what was waited for starts before the next read is put together
 
     async def _poll(self, polls: Sequence[Poll]) -> None:
         consumer = self._consumer()
@@ -194,4 +216,7 @@ class Reader:
 
 def _entries(stream: Stream, rows: Any) -> list[Entry]:
     # A deleted entry shows as nil where a pending one is read again; `>` never brings one.
-    return [Entry(stream.kind, stream.partition, entry_id.decode(), fields) for entry_id, fields in rows]
+    return [
+        Entry(stream.kind, stream.partition, entry_id.decode(), fields, slow=stream.slow)
+        for entry_id, fields in rows
+    ]

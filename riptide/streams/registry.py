@@ -1,12 +1,12 @@
 """Which commands exist here, and who carries them out."""
 
-import importlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from commands import COMMANDS, Command
 from riptide.errors import ConfigError
+from riptide.streams.extensions import check_handle, listed
 from riptide.streams.job import Job
 
 Handle = Callable[[Sequence[Job], Any], Awaitable[None]]
@@ -37,9 +37,12 @@ class Registry:
     """All types of this deployment: RipTide's own and those of `workers.modules`."""
 
     def __init__(self, models: Mapping[str, type[Command]], handlers: Mapping[str, Handler]) -> None:
-        missing = sorted(set(models) ^ set(handlers))
-        if missing:
-            raise ConfigError(f"these types lack a command or a handler: {', '.join(missing)}")
+        if idle := sorted(set(models) - set(handlers)):
+            raise ConfigError(f"workers.modules: HANDLERS lacks a handler for {', '.join(idle)}")
+        if nameless := sorted(set(handlers) - set(models)):
+            raise ConfigError(
+                f"workers.modules: COMMANDS lacks a command for {', '.join(nameless)}, which have handlers"
+            )
         self.types = {name: CommandType(name, models[name], handlers[name]) for name in models}
 
     def pick(self, names: Iterable[str] | None) -> list[CommandType]:
@@ -55,27 +58,31 @@ class Registry:
 
 def load_models(modules: Iterable[str]) -> dict[str, type[Command]]:
     """RipTide's commands and those that `workers.modules` add as `COMMANDS`: a list of classes, or a
-    mapping."""
-    models = dict(COMMANDS)
+    mapping. Raises ConfigError."""
+    models, origins = dict(COMMANDS), dict.fromkeys(COMMANDS, "RipTide")
     for module in modules:
-        for model in _extension(module, "COMMANDS"):
-            if model.type in models:
-                raise ConfigError(f"workers.modules: {module} defines {model.type!r}, which exists already")
-            models[model.type] = model
+        for name, model in listed(module, "COMMANDS"):
+            if models.setdefault(name, model) is not model:
+                raise ConfigError(
+                    f"workers.modules: {module} defines {name!r}, and {origins[name]} does too; "
+                    "take another type"
+                )
+            origins.setdefault(name, module)
     return models
 
 
 def load_handlers(own: Mapping[str, Handler], modules: Iterable[str]) -> dict[str, Handler]:
-    """RipTide's handlers and those that `workers.modules` add as `HANDLERS`: type -> Handler."""
+    """RipTide's handlers and those that `workers.modules` add as `HANDLERS`: type -> Handler. Raises
+    ConfigError."""
     handlers = dict(own)
     for module in modules:
-        handlers |= dict(_extension(module, "HANDLERS").items())
+        for name, handler in listed(module, "HANDLERS"):
+            where = f"workers.modules: {module}.HANDLERS[{name!r}]"
+            if not isinstance(handler, Handler):
+                raise ConfigError(f"{where} is no Handler; write Handler(function)")
+            if handlers.setdefault(name, handler) is not handler:
+                raise ConfigError(f"{where}: this type has a handler already")
+            check_handle(where, handler.handle)
+            if handler.batch_size < 1 or handler.slots < 0:
+                raise ConfigError(f"{where}: batch_size must be at least 1, and slots at least 0")
     return handlers
-
-
-def _extension(module: str, name: str) -> Any:
-    try:
-        loaded = importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError(f"workers.modules: cannot import {module!r}: {error}") from error
-    return getattr(loaded, name, {})

@@ -11,7 +11,7 @@ from riptide.store.keys import PARTITIONS, Keys
 from riptide.streams.executor import Executor
 from riptide.streams.members import Absent, Members
 from riptide.streams.registry import CommandType
-from riptide.streams.slots import Slots
+from riptide.streams.slots import Place, Slots
 from riptide.streams.takeover import MISSED_PER_CALL, PartitionOps
 
 
@@ -51,18 +51,21 @@ class Rescue:
     async def take_over_partition(self, partition: PartitionOps, dead: str) -> int:
         """Claim and start what there are free slots for; answers how many entries had to be left."""
         left = 0
-        for kind in self._types:
-            async with self._alone:
-                left += await self._claim(partition, kind, dead)
+        for slow in (False, True):
+            for kind in self._types:
+                async with self._alone:
+                    left += await self._claim(partition, kind, dead, slow=slow)
         return left
 
-    async def _claim(self, partition: PartitionOps, kind: CommandType, dead: str) -> int:
+    async def _claim(self, partition: PartitionOps, kind: CommandType, dead: str, *, slow: bool) -> int:
         pool = self._slots.pool_of(kind.name)
         slots = self._slots.take(pool, self._slots.free(pool))
         try:
             name, executor = self._current()
             room, suspects = slots * kind.handler.batch_size, int(not executor.suspects)
-            taken = await self._store.run(partition.take_over(kind.name, dead, name, room, suspects))
+            taken = await self._store.run(
+                partition.take_over(kind.name, dead, name, room, suspects, slow=slow)
+            )
         except BaseException:
             self._slots.give_back(pool, slots)
             raise
@@ -76,9 +79,9 @@ class Rescue:
         """Drop a dead member once it holds nothing in any stream that it served, served here or not."""
         kinds = sorted(dead.kinds if dead.kinds is not None else (kind.name for kind in self._types))
         holders = await self._store.run_all(
-            [PartitionOps(self._keys, kinds, p).orphans() for p in PARTITIONS]
+            [PartitionOps(self._keys, kinds, p).consumers() for p in PARTITIONS]
         )
-        if not any(dead.name in names for names in holders):
+        if not any(dead.name in consumers.holding for consumers in holders):
             await self._store.run(self._members.forget([dead.name], self._lease_ms))
 
     async def recover(self, partitions: Sequence[str]) -> None:
@@ -94,13 +97,21 @@ class Rescue:
     async def _recover_some(self, partitions: Sequence[str]) -> bool:
         """Whether there may be more."""
         name, executor = self._current()
-        asked = [(kind, self._partitions[p]) for kind in self._types for p in partitions]
+        asked = [
+            (kind, self._partitions[p], slow)
+            for kind in self._types
+            for p in partitions
+            for slow in (False, True)
+        ]
         found = await self._store.run_all(
-            [ops.missed(kind.name, name, executor.known(kind.name, ops.partition)) for kind, ops in asked]
+            [
+                ops.missed(kind.name, name, executor.known(Place(kind.name, ops.partition, slow)), slow=slow)
+                for kind, ops, slow in asked
+            ]
         )
         if name != self._current()[0]:
             return False
-        for (kind, _), entries in zip(asked, found, strict=True):
+        for (kind, _, _), entries in zip(asked, found, strict=True):
             if entries:
                 self._log.warning("recovered a lost delivery", kind=kind.name, entries=len(entries))
                 executor.start(kind, entries, 0)

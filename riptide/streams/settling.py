@@ -5,15 +5,15 @@ import asyncio
 import contextvars
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
-from riptide.errors import ServerUnavailable
+from riptide.errors import RiptideError, ServerUnavailable
 from riptide.store.aio import AsyncStore
 from riptide.streams.completion import FENCED, Completion
-from riptide.streams.job import Again, Buried, Outcome
-from riptide.streams.message import Entry, log_facts
+from riptide.streams.job import Again, Buried, Elsewhere, Job, Outcome
+from riptide.streams.message import Entry, claim_of, log_facts
 
 _LONGEST_PAUSE = 1.0
 _LONGEST_REFUSAL_PAUSE = 10.0
@@ -51,6 +51,22 @@ class Settler:
         self._enqueue(outcomes, done)
         await done
 
+    async def vouch(self, entries: Iterable[Entry]) -> None:
+        """Tell entries that were put back from those that only look like it; returns once that is known."""
+        claims = [(entry, claim) for entry in entries if (claim := claim_of(entry))]
+        for failures in itertools.count(1):
+            try:
+                if claims:
+                    await self._store.run_all(self._completion.vouch(claims))
+                return
+            except RiptideError as error:
+                self._log.warning("cannot check retries yet", error=str(error), failures=failures)
+                await asyncio.sleep(self._pause(failures))
+
+    async def report(self, jobs: Sequence[Job]) -> None:
+        """Write what `jobs` have reached. Raises RiptideError."""
+        await self._store.run_all([self._completion.progress(job) for job in jobs])
+
     def _enqueue(self, outcomes: Settled, done: asyncio.Future[None] | None = None) -> None:
         self._waiting.append((outcomes, done))
         if self._flushing is None:
@@ -82,7 +98,10 @@ class Settler:
                 return
             except ServerUnavailable as error:
                 self._log.warning("cannot settle yet", error=str(error), failures=failures)
-                await asyncio.sleep(self._rng.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10))))
+                await asyncio.sleep(self._pause(failures))
+
+    def _pause(self, failures: int) -> float:
+        return self._rng.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10)))
 
     async def _once(self, outcomes: Settled) -> None:
         try:
@@ -122,5 +141,5 @@ class Settler:
             match outcome:
                 case Buried(reason, error):
                     self._log.error("dead letter", **log_facts(entry), reason=reason, error=error)
-                case Again(delay, error):
+                case Again(delay, error) | Elsewhere(delay, error):
                     self._log.warning("will retry", **log_facts(entry), delay=round(delay, 3), error=error)

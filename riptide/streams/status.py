@@ -4,28 +4,33 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from riptide.store.keys import GROUP, Keys
-from riptide.store.operation import Flow, Operation, Pause, ask
+from riptide.store.operation import Call, Flow, Operation, Pause, ask
 from riptide.store.script import Script
+from riptide.streams.job import Progress
 from riptide.streams.message import Ref
 
 _STATUS = Script.load("riptide.streams", "status.lua")
+_CANCEL = Script.load("riptide.streams", "cancel.lua")
 _FIRST_PAUSE = 0.002
-_LONGEST_PAUSE = 0.1
+_LONGEST_PAUSE = 1.0
+_PART_WAITED = 0.1  # an answer may come so much later than it could, as part of the time waited for it
+_WAITS = ("scheduled", "retrying")
 
 #: No further state follows these.
-FINAL = frozenset({"done", "skipped", "dead"})
+FINAL = frozenset({"done", "skipped", "dead", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """Where a command stands.
 
-    `state` is queued, running, retrying (`due_ms` says when, in Unix ms), done, skipped, dead, or unknown:
-    never published, or so long
-    ago that its entry has been trimmed. `value` is what the handler returned.
+    `state` is queued, scheduled or retrying (`due_ms` says when, in Unix ms), running, done, skipped, dead,
+    cancelled, or unknown: never published, or so long ago that its entry has been trimmed. `value` is what
+    the handler returned, `progress` how far it said to be.
     """
 
     ref: Ref
@@ -36,6 +41,7 @@ class Status:
     due_ms: int | None = None
     dead_id: str | None = None
     value: Any = None
+    progress: Progress | None = None
 
     @property
     def final(self) -> bool:
@@ -43,17 +49,30 @@ class Status:
 
 
 def status(keys: Keys, ref: Ref) -> Operation[Status]:
+    return _STATUS.call(_keys(keys, ref), [GROUP, ref.entry_id], lambda reply: _parse(ref, reply))
+
+
+def cancel(keys: Keys, ref: Ref, keep_seconds: int) -> Operation[Status]:
+    """See to it that a command which no worker has been given never runs, and remember that for
+    `keep_seconds`. Answers `cancelled`, now or earlier, else the state that it has."""
+    return _CANCEL.call(
+        _keys(keys, ref), [GROUP, ref.entry_id, keep_seconds], lambda reply: _parse(ref, [reply])
+    )
+
+
+def _keys(keys: Keys, ref: Ref) -> list[str]:
     kind, partition = ref.kind, ref.partition
-    names = [
+    return [
         keys.commands(kind, partition),
+        keys.slow(kind, partition),
         keys.retry(kind, partition),
+        keys.retry_bodies(kind, partition),
         keys.result(kind, partition, ref.entry_id),
     ]
-    return _STATUS.call(names, [GROUP, ref.entry_id], lambda reply: _parse(ref, reply))
 
 
 def _parse(ref: Ref, reply: list[bytes]) -> Status:
-    state = {"requeued": "queued", "finished": "done"}.get(reply[0].decode(), reply[0].decode())
+    state = "done" if reply[0] == b"finished" else reply[0].decode()
     facts = {
         name.decode(): value.decode("utf-8", "replace")
         for name, value in zip(reply[1::2], reply[2::2], strict=True)
@@ -64,22 +83,34 @@ def _parse(ref: Ref, reply: list[bytes]) -> Status:
         attempts=int(facts["attempts"]) if "attempts" in facts else None,
         worker=facts.get("worker"),
         error=facts.get("error"),
-        due_ms=int(facts["due"]) if state == "retrying" and "due" in facts else None,
+        due_ms=int(facts["due"]) if state in _WAITS and "due" in facts else None,
         dead_id=facts.get("dead"),
         value=json.loads(facts["value"]) if "value" in facts else None,
+        progress=Progress(**json.loads(facts["progress"])) if "progress" in facts else None,
     )
 
 
 def wait(
-    keys: Keys, ref: Ref, seconds: float, monotonic: Callable[[], float] = time.monotonic
+    keys: Keys,
+    ref: Ref,
+    seconds: float,
+    on_progress: Callable[[Progress], Any] | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Flow[Status]:
-    """Ask until the command is finished or `seconds` have passed; answers the last status, final or not."""
-    deadline = monotonic() + seconds
-    pause = _FIRST_PAUSE
+    """Ask until the command is finished or `seconds` have passed; answers the last status, final or not.
+
+    The server is asked the less often the longer it takes, in the end once a second. `on_progress` is called
+    with each progress that is new. What is unknown stays so: that is answered at once.
+    """
+    began = monotonic()
+    heard: Progress | None = None
     while True:
         current = yield from ask(status(keys, ref))
-        left = deadline - monotonic()
-        if current.final or left <= 0:
+        if on_progress is not None and current.progress not in {None, heard}:
+            heard = current.progress
+            yield Call(partial(on_progress, current.progress))
+        waited = monotonic() - began
+        if current.final or current.state == "unknown" or waited >= seconds:
             return current
-        yield Pause(min(pause, left))
-        pause = min(_LONGEST_PAUSE, pause * 1.5)
+        pause = min(_LONGEST_PAUSE, max(_FIRST_PAUSE, waited * _PART_WAITED))
+        yield Pause(min(pause, seconds - waited))

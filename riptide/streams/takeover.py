@@ -9,13 +9,16 @@ from riptide.store.operation import Operation
 from riptide.store.script import Script
 from riptide.streams.message import Entry
 
+_RAISE_FENCE = Script.load("riptide.streams", "raise_fence.lua")
 _ENSURE_GROUPS = Script.load("riptide.streams", "ensure_groups.lua")
 _TAKE_OVER = Script.load("riptide.streams", "take_over.lua")
 _LEAVE = Script.load("riptide.streams", "leave.lua")
 _MISSED = Script.load("riptide.streams", "missed.lua")
-_ORPHANS = Script.load("riptide.streams", "orphans.lua")
+_CONSUMERS = Script.load("riptide.streams", "consumers.lua")
+_SORT = Script.load("riptide.streams", "sort.lua")
 _PROMOTE = Script.load("riptide.streams", "promote.lua")
 _PROMOTED_PER_CALL = 100
+_SORTED_PER_CALL = 128  # a longer call would be felt by everybody else
 #: So many entries at most are listed by one look for those whose delivery was lost.
 MISSED_PER_CALL = 100
 #: An entry that was started so often without an end is run apart from others: it may be what kills workers.
@@ -26,6 +29,30 @@ SUSPECT_AFTER = 3
 class Taken:
     entries: list[Entry]
     left: int  # entries that stay with the dead consumer for want of room
+
+
+@dataclass(frozen=True, slots=True)
+class Consumers:
+    """The consumers of a partition: those that hold entries, and those that hold none."""
+
+    holding: list[str]
+    empty: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """What sorting a stream brought: entries to start, and how many were moved away."""
+
+    entries: list[Entry]
+    moved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """How the groups of one partition were found: how many had to be made, and keys that are no streams."""
+
+    made: int
+    no_streams: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,57 +68,97 @@ class PartitionOps:
         self._keys = keys
         self._kinds = kinds
         self.partition = partition
-        self.streams = [keys.commands(kind, partition) for kind in kinds]
+        self._names = [*kinds, *(f"{kind}:slow" for kind in kinds)]
+        self.streams = [keys.stream(kind, partition, slow=slow) for slow in (False, True) for kind in kinds]
 
     def raise_fence(self, consumer: str) -> Operation[None]:
-        return Operation(("SET", self._keys.fence(self.partition, consumer), "1"), lambda _: None)
+        return _RAISE_FENCE.call([self._keys.fence(self.partition, consumer)], [], lambda _: None)
 
-    def ensure_groups(self, consumer: str) -> Operation[int]:
-        """Answers -1 if the consumer has been fenced off."""
-        return _ENSURE_GROUPS.call([self._keys.fence(self.partition, consumer), *self.streams], [GROUP], int)
+    def ensure_groups(self, consumer: str) -> Operation[Groups | None]:
+        """Answers None if the consumer has been fenced off."""
+
+        def parse(reply: Any) -> Groups | None:
+            return reply and Groups(reply[0], [self.streams[at] for at in reply[1:]])
+
+        keys = [
+            self._keys.fence(self.partition, consumer),
+            self._keys.positions(self.partition),
+            *self.streams,
+        ]
+        return _ENSURE_GROUPS.call(keys, [GROUP, *self._names], parse)
 
     def leave(self, consumer: str) -> Operation[int]:
         return _LEAVE.call(
             [self._keys.fence(self.partition, consumer), *self.streams], [GROUP, consumer], int
         )
 
-    def take_over(self, kind: str, dead: str, taker: str, room: int, suspects: int) -> Operation[Taken]:
+    def take_over(
+        self, kind: str, dead: str, taker: str, room: int, suspects: int, *, slow: bool
+    ) -> Operation[Taken]:
         """Claim `room` entries of `kind` from `dead` at most, `suspects` suspects among them at most."""
 
         def parse(reply: Any) -> Taken:
-            entries = [
-                Entry(kind, self.partition, entry_id.decode(), fields, starts)
-                for entry_id, fields, starts in reply[1:]
-            ]
-            return Taken(entries, reply[0])
+            return Taken(self._entries(kind, reply[1:], slow=slow), reply[0])
 
-        keys = [self._keys.fence(self.partition, dead), self._keys.commands(kind, self.partition)]
+        stream = self._keys.stream(kind, self.partition, slow=slow)
+        keys = [self._keys.fence(self.partition, dead), stream]
         return _TAKE_OVER.call(keys, [GROUP, dead, taker, room, SUSPECT_AFTER, suspects], parse)
 
-    def missed(self, kind: str, consumer: str, known: Sequence[str]) -> Operation[list[Entry]]:
+    def sort(
+        self, kind: str, consumer: str, crowding: Sequence[bytes], room: int
+    ) -> Operation[Sorted | None]:
+        """Move what the tenants `crowding` have among the next entries of `kind` to its slow stream, and give
+        `room` of the others at most to `consumer`. Answers None if it has been fenced off."""
+
+        def parse(reply: Any) -> Sorted | None:
+            if not reply:
+                return None
+            rows = [(*row, 0) for row in reply[1:]]
+            return Sorted(self._entries(kind, rows, slow=False), reply[0])
+
+        keys = [
+            self._keys.fence(self.partition, consumer),
+            self._keys.commands(kind, self.partition),
+            self._keys.slow(kind, self.partition),
+            self._keys.retry(kind, self.partition),
+            self._keys.retry_bodies(kind, self.partition),
+        ]
+        return _SORT.call(
+            keys, [GROUP, consumer, _SORTED_PER_CALL, room, f"{kind}.{self.partition}", *crowding], parse
+        )
+
+    def missed(self, kind: str, consumer: str, known: Sequence[str], *, slow: bool) -> Operation[list[Entry]]:
         """What `consumer` holds of `kind` besides the entries `known`: their delivery never reached it."""
 
         def parse(reply: Any) -> list[Entry]:
-            return [
-                Entry(kind, self.partition, entry_id.decode(), fields, starts)
-                for entry_id, fields, starts in reply
-            ]
+            return self._entries(kind, reply, slow=slow)
 
-        keys = [self._keys.commands(kind, self.partition)]
+        keys = [self._keys.stream(kind, self.partition, slow=slow)]
         return _MISSED.call(keys, [GROUP, consumer, " ".join(known), MISSED_PER_CALL], parse)
 
-    def orphans(self) -> Operation[list[str]]:
-        """Consumers that hold entries here."""
-        return _ORPHANS.call(self.streams, [GROUP], lambda reply: [name.decode() for name in reply])
+    def _entries(self, kind: str, rows: Any, *, slow: bool) -> list[Entry]:
+        return [
+            Entry(kind, self.partition, entry_id.decode(), fields, starts, slow=slow)
+            for entry_id, fields, starts in rows
+        ]
+
+    def consumers(self) -> Operation[Consumers]:
+        """Who has ever been given something here, and is not gone."""
+
+        def parse(reply: Any) -> Consumers:
+            holding, empty = ([name.decode() for name in names] for names in reply)
+            return Consumers(holding, empty)
+
+        return _CONSUMERS.call(self.streams, [GROUP], parse)
 
     def promote(self) -> Operation[Promoted]:
         """Put due retries back into their streams."""
         keys = []
-        for kind, stream in zip(self._kinds, self.streams, strict=True):
+        for kind in self._kinds:
             keys += [
                 self._keys.retry(kind, self.partition),
                 self._keys.retry_bodies(kind, self.partition),
-                stream,
+                self._keys.commands(kind, self.partition),
             ]
 
         def parse(reply: Any) -> Promoted:

@@ -25,19 +25,25 @@ from riptide.streams.completion import Completion
 from riptide.streams.executor import Executor
 from riptide.streams.heartbeat import Heartbeat
 from riptide.streams.intake import Intake, Stream
-from riptide.streams.job import Again
+from riptide.streams.job import Again, Elsewhere, Postponed
 from riptide.streams.members import Absent, Beat, Members, introduce, new_member
 from riptide.streams.message import Entry
 from riptide.streams.reader import Reader
-from riptide.streams.registry import CommandType
+from riptide.streams.registry import CommandType, load_models
 from riptide.streams.rescue import Rescue
+from riptide.streams.resting import Resting
 from riptide.streams.retries import Retries
+from riptide.streams.schedule.firing import open_schedules
+from riptide.streams.schedule.scheduler import Scheduler
 from riptide.streams.settling import Settled, Settler
 from riptide.streams.slots import Slots
 from riptide.streams.takeover import PartitionOps
+from riptide.streams.upkeep import PinAlarm, upkeep
 
 _TICK_SECONDS = 0.25
 _SWEEP_SECONDS = 5.0
+_UPKEEP_SECONDS = 1.0
+_CLOCK_JUMP_MS = 2000
 
 
 class Worker:
@@ -64,7 +70,7 @@ class Worker:
         self._keys = Keys(settings.cache.key_prefix)
         self._members = Members(self._keys)
         self._partitions = {p: PartitionOps(self._keys, list(self._types), p) for p in PARTITIONS}
-        self._slots = Slots(types, settings.workers.concurrency)
+        self._slots = Slots(types, settings.workers.concurrency, fair=settings.tenant.enabled)
         self._log = structlog.get_logger("riptide.worker")
         self._started_ms = clock.now_ms()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -73,8 +79,18 @@ class Worker:
         self._stop = asyncio.Event()
         self._beaten = asyncio.Event()
         self._readers: list[Reader] = []
-        self._members_seen = 0
+        self._process = ""
+        self._left_seen: int | None = None  # how many members had left by then
+        #: The server's time (ms), and when (time.monotonic()) it was asked for and heard of.
+        self._server_clock: tuple[int, float, float] | None = None
+        self._resting: frozenset[str] = frozenset()  # types of which nothing is to be started here
+        self._resting_tools = Resting(self._keys, self._types)
+        self._left_out: set[str] = set()
+        self._touched: set[str] = set()  # partitions with new ends since the last upkeep
+        self._pin_alarm = PinAlarm()
         self._retries = Retries(store, self._partitions, self._spawn)
+        schedules = open_schedules(settings, load_models(settings.workers.modules), clock)
+        self._scheduler = Scheduler(store, schedules, self._spawn)
         self._rescue = Rescue(
             store,
             self._keys,
@@ -93,9 +109,19 @@ class Worker:
     def _begin(self) -> None:
         """Become a new consumer incarnation."""
         self.name = new_member(self._settings.distributed.node_id)
+        self._process = self._process or self.name
         completion = Completion(self._keys, self._settings.streams, self.name)
         settler = Settler(self._store, completion, partial(self._was_fenced, self.name), self._settled)
-        self._executor = Executor(self._settings, settler, self._slots, self._context, self._heartbeat.now)
+        self._executor = Executor(
+            self._settings,
+            settler,
+            self._slots,
+            self._context,
+            self._heartbeat.now,
+            self._newest_served,
+            lambda kind: kind not in self._resting,
+            self._server_ms,
+        )
         #: When the last heartbeat after which this consumer was known to be intact was sent
         #: (time.monotonic()).
         self._heard_at = -math.inf
@@ -112,13 +138,13 @@ class Worker:
         self._heartbeat.start()
         self._spawn(self._retries.promote_all())
         reading = [self._spawn(reader.run()) for reader in self._readers]
-        upkeep = [self._spawn(self._tick()), self._spawn(self._sweep())]
+        chores = [self._spawn(job) for job in (self._tick(), self._sweep(), self._keep_up())]
         self._log.info("worker started", worker=self.name, commands=sorted(self._types))
         stopped = self._spawn(self._stop.wait())
-        await asyncio.wait([stopped, *reading, *upkeep], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stopped, *reading, *chores], return_when=asyncio.FIRST_COMPLETED)
         self._stop.set()
-        await self._shut_down(reading, upkeep)
-        for task in (*reading, *upkeep):
+        await self._shut_down(reading, chores)
+        for task in (*reading, *chores):
             if not task.cancelled() and (error := task.exception()):
                 raise error
 
@@ -131,7 +157,7 @@ class Worker:
         self._heartbeat.asked_to_stop = True
         loop.call_soon_threadsafe(self.stop)
 
-    async def _shut_down(self, reading: list[asyncio.Task[Any]], upkeep: list[asyncio.Task[Any]]) -> None:
+    async def _shut_down(self, reading: list[asyncio.Task[Any]], chores: list[asyncio.Task[Any]]) -> None:
         self._log.info("worker stops", worker=self.name, running=self._executor.running)
         self._executor.close()
         stopping = [self._spawn(reader.stop()) for reader in self._readers]
@@ -139,15 +165,18 @@ class Worker:
         await asyncio.wait([*stopping, *reading], timeout=self._settings.streams.block_ms / 1000 + 1)
         await self._executor.drain(self._settings.state.shutdown_timeout_seconds)
         self._retries.stop()
-        left = [*reading, *upkeep, *self._tasks]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
         self._heartbeat.stop()
+        left = {*reading, *chores, *self._tasks}
+        while left:  # what was heard or settled last may have begun something more
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            left = set(self._tasks)
         with contextlib.suppress(RiptideError):  # a server that is away: the others take over after the lease
             held = sum(await self._store.run_all([p.leave(self.name) for p in self._partitions.values()]))
             if not held:
                 await self._store.run(self._members.forget([self.name]))
+            await self._store.run(self._resting_tools.forget_quiet(self._process))
         await asyncio.to_thread(self._heartbeat.join, 2)
         self._log.info("worker stopped", worker=self.name)
 
@@ -169,7 +198,7 @@ class Worker:
             try:
                 partitions = self._partitions.values()
                 await self._store.run_all([p.raise_fence(self.name) for p in partitions])
-                await self._store.run_all([p.ensure_groups(self.name) for p in partitions])
+                await self._ensure_groups()
                 return
             except RiptideError as error:
                 self._log.warning("cannot join yet", error=str(error), failures=failures)
@@ -180,11 +209,32 @@ class Worker:
 
     async def _repair(self) -> None:
         """Groups may be gone, or this consumer taken over: make the former, notice the latter."""
-        replies = await self._store.run_all([p.ensure_groups(self.name) for p in self._partitions.values()])
-        if made := sum(reply for reply in replies if reply > 0):
+        made, fenced = await self._ensure_groups()
+        if made:
             self._log.warning("groups were missing and have been made anew", groups=made)
-        if -1 in replies:
+        if fenced:
             await self._renew()
+
+    async def _ensure_groups(self) -> tuple[int, bool]:
+        """How many were made, and whether this consumer has been taken over."""
+        replies = await self._store.run_all([p.ensure_groups(self.name) for p in self._partitions.values()])
+        found = [groups for groups in replies if groups]
+        self._leave_out({key for groups in found for key in groups.no_streams})
+        return sum(groups.made for groups in found), len(found) < len(replies)
+
+    def _leave_out(self, no_streams: set[str]) -> None:
+        """Somebody has put another type in the place of a stream: the others are read on."""
+        for key in sorted(no_streams - self._left_out):
+            self._log.error("this key is no stream and is left out; rename or delete it", key=key)
+        for key in sorted(self._left_out - no_streams):
+            self._log.info("this key is a stream again", key=key)
+        if no_streams != self._left_out:
+            self._left_out = no_streams
+            self._tell_readers()
+
+    def _tell_readers(self) -> None:
+        for reader in self._readers:
+            reader.leave_out(self._left_out, self._resting)
 
     def _was_fenced(self, name: str) -> None:
         if name == self.name:  # what an earlier incarnation still hears is no news
@@ -216,10 +266,16 @@ class Worker:
 
     def _make_reader(self, partitions: list[str]) -> Reader:
         types = list(self._types.values())
-        streams = [Stream(kind, p, self._keys.commands(kind, p)) for kind in self._types for p in partitions]
+        streams = [
+            Stream(kind, p, self._keys.stream(kind, p, slow=slow), slow)
+            for slow in (False, True)
+            for kind in self._types
+            for p in partitions
+        ]
         block_ms = self._settings.streams.block_ms
         connection = BlockingConnection(self._store, streams[0].key, block_ms / 1000)
         intake = Intake(types, streams, self._slots)
+        intake.leave_out(self._left_out, self._resting)
         recover = partial(self._rescue.recover, partitions)
         return Reader(
             connection,
@@ -230,24 +286,52 @@ class Worker:
             self._repair,
             self._may_read,
             recover,
+            self._sort,
         )
 
     def _deliver(self, entries: list[Entry], kind: str, reserved: int, consumer: str) -> None:
         if entries and not self._is_intact():
-            self._spawn(self._deliver_later(entries, kind, reserved, consumer))
-            return
-        if entries and consumer != self.name:  # read under a name that has been given up meanwhile
+            # What came after a silence may run elsewhere: it is looked for again once that is known.
+            for reader in self._readers:
+                reader.doubt()
+            entries = []
+        elif entries and consumer != self.name:  # read under a name that has been given up meanwhile
             self._spawn(self._take_over(Absent(consumer, None)))
             entries = []
         self._executor.start(self._types[kind], entries, reserved)
 
-    async def _deliver_later(self, entries: list[Entry], kind: str, reserved: int, consumer: str) -> None:
-        """What came after a silence may run elsewhere: start it only if nobody took this consumer over."""
-        await self._may_read()
-        self._deliver(entries, kind, reserved, consumer)
-
     def _is_intact(self) -> bool:
         return time.monotonic() - self._heard_at <= self._settings.workers.lease_seconds
+
+    async def _sort(self, stream: Stream) -> bool:
+        """Give the tenants that one flooding tenant holds up in `stream` a way past it; answers whether
+        there may be more to sort."""
+        kind, name = self._types[stream.kind], self.name
+        crowding = self._executor.crowding(kind.name, stream.partition)
+        if not crowding or not self._is_intact():
+            return False
+        pool = self._slots.pool_of(kind.name)
+        slots = self._slots.take(pool, max(1, self._slots.free(pool) // 2))
+        try:
+            room = slots * kind.handler.batch_size
+            sort = self._partitions[stream.partition].sort(kind.name, name, crowding, room)
+            sorted_ = await self._store.run(sort)
+        except BaseException:
+            self._slots.give_back(pool, slots)
+            raise
+        if sorted_ is None:
+            self._slots.give_back(pool, slots)
+            self._was_fenced(name)
+            return False
+        self._deliver(sorted_.entries, kind.name, slots, name)
+        if sorted_.moved:
+            self._log.info(
+                "moved to the slow stream",
+                kind=kind.name,
+                tenants=[tenant.decode("utf-8", "replace") for tenant in crowding],
+                entries=sorted_.moved,
+            )
+        return sorted_.moved > 0
 
     async def _may_read(self) -> None:
         """Who was silent for a lease may have been taken over: what it reads then would be lost from
@@ -263,14 +347,23 @@ class Worker:
     # Heartbeats, and what they tell
 
     def _beat(self) -> Any:
-        about = introduce("worker", sorted(self._types), self._started_ms)
-        return self._members.beat(self.name, round(self._settings.workers.lease_seconds * 1000), about)
+        versions = {name: kind.model.version for name, kind in self._types.items()}
+        about = introduce(
+            "worker", versions, self._started_ms, self._process, self._executor.running_by_type()
+        )
+        lease_ms = round(self._settings.workers.lease_seconds * 1000)
+        return self._members.beat(self.name, lease_ms, about, self._process)
+
+    async def _newest_served(self, kind: str) -> int:
+        lease_ms = round(self._settings.workers.lease_seconds * 1000)
+        return await self._store.run(self._members.newest_served(kind, lease_ms))
 
     def _heard_in_thread(self, beat: Beat, sent: float) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closing
             self._loop.call_soon_threadsafe(self._heard, beat, sent)
 
     def _heard(self, beat: Beat, sent: float) -> None:
+        self._rest(beat)
         if beat.member != self.name:
             return
         if beat.steady and not self._unsure:
@@ -280,14 +373,40 @@ class Worker:
             self._spawn(self._check_in(beat.member, sent))
         if self._stop.is_set() or time.monotonic() - sent > self._settings.workers.lease_seconds:
             return  # an answer from before a long pause says nothing about who lives now
-        if beat.members < self._members_seen:  # what retries another one had in mind, nobody has now
+        self._scheduler.heard(beat.now_ms)
+        if self._has_jumped(beat, sent):  # what is due by then, no timer knows of
             self._spawn(self._retries.promote_all())
-        self._members_seen = beat.members
+        self._server_clock = beat.now_ms, sent, time.monotonic()
+        if self._left_seen not in {None, beat.left}:  # what retries another one had in mind, nobody has now
+            self._spawn(self._retries.promote_all())
+        self._left_seen = beat.left
         for dead in beat.dead:
             serves = dead.kinds is None or not dead.kinds.isdisjoint(self._types)
             if serves and dead.name not in self._taking_over:
                 self._taking_over.add(dead.name)
                 self._spawn(self._take_over(dead))
+
+    def _server_ms(self) -> float:
+        """The server's time, or a little before it."""
+        if self._server_clock is None:
+            return 0
+        told, _, heard = self._server_clock
+        return told + (time.monotonic() - heard) * 1000
+
+    def _has_jumped(self, beat: Beat, sent: float) -> bool:
+        """Whether the server's clock was set forward since the last heartbeat."""
+        if self._server_clock is None:
+            return False
+        told, before, _ = self._server_clock
+        return beat.now_ms - told - (sent - before) * 1000 > _CLOCK_JUMP_MS
+
+    def _rest(self, beat: Beat) -> None:
+        """Start nothing of what operators have paused. What runs goes on; what is held back is read later."""
+        resting = frozenset(self._types) if beat.quiet else beat.paused & self._types.keys()
+        if resting != self._resting:
+            self._resting = resting
+            self._log.info("starts nothing of these types", quiet=beat.quiet, types=sorted(resting))
+            self._tell_readers()
 
     def _intact(self, sent: float) -> None:
         self._heard_at = max(self._heard_at, sent)
@@ -323,8 +442,11 @@ class Worker:
 
     def _settled(self, outcomes: Settled) -> None:
         for entry, outcome in outcomes:
-            if isinstance(outcome, Again):
+            self._touched.add(entry.partition)
+            if isinstance(outcome, Again | Elsewhere):
                 self._retries.arm(entry.partition, outcome.delay)
+            elif isinstance(outcome, Postponed):
+                self._retries.arm(entry.partition, (outcome.due_ms - self._server_ms()) / 1000)
 
     async def _sweep(self) -> None:
         """One partition at a time: retries and entries whose worker vanished without a trace."""
@@ -332,7 +454,37 @@ class Worker:
             await asyncio.sleep(_SWEEP_SECONDS)
             await self._retries.promote(partition)
             with contextlib.suppress(RiptideError):
-                for name in await self._store.run(partition.orphans()):
-                    if name != self.name and not await self._store.run(self._members.is_member(name)):
-                        self._log.warning("orphaned entries", consumer=name, partition=partition.partition)
-                        await self._rescue.take_over_partition(partition, name)
+                if self._left_out:
+                    await self._repair()
+                await self._keep([partition.partition])
+                await self._clear(partition)
+
+    async def _clear(self, partition: PartitionOps) -> None:
+        """Take over from consumers whose worker vanished without a trace; one that holds nothing goes."""
+        consumers = await self._store.run(partition.consumers())
+        for name in (*consumers.holding, *consumers.empty):
+            if name != self.name and not await self._store.run(self._members.is_member(name)):
+                if name in consumers.holding:
+                    self._log.warning("orphaned entries", consumer=name, partition=partition.partition)
+                await self._rescue.take_over_partition(partition, name)
+
+    # Upkeep
+
+    async def _keep_up(self) -> None:
+        """Trim, and save positions, where this worker has been at work."""
+        while True:
+            await asyncio.sleep(_UPKEEP_SECONDS)
+            touched, self._touched = self._touched, set()
+            try:
+                await self._keep(sorted(touched))
+            except RiptideError as error:
+                self._touched |= touched
+                self._log.warning("cannot do upkeep yet", error=str(error))
+
+    async def _keep(self, partitions: Sequence[str]) -> None:
+        kinds = list(self._types)
+        asked = [upkeep(self._keys, self._settings.streams, kinds, partition) for partition in partitions]
+        for partition, kept in zip(partitions, await self._store.run_all(asked), strict=True):
+            self._pin_alarm.note(partition, kinds, kept.pinned)
+            if kept.more:
+                self._touched.add(partition)

@@ -90,6 +90,8 @@ def batch(
 ) -> harness.Comparison:
     comparison = harness.Comparison(what, floor, "us, p50", reach="<= 1.3")
     ours = partial(rt.cache.get_many, names, tenant=TENANT)
+    if list(ours().values()) != plain():
+        sys.exit(f"{what}: RipTide and the floor do not yield the same values")
     harness.interleave(
         rounds,
         comparison,

@@ -12,7 +12,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import redis
 from rich.console import Console
 from rich.table import Table
 
@@ -61,6 +63,31 @@ def settings(url: str, prefix: str) -> Settings:
             "cache": plain.cache.model_copy(update={"key_prefix": prefix}),
         }
     )
+
+
+def client_cpu() -> int:
+    """The CPU that the benchmark's own process is pinned to, while a server runs."""
+    return min(os.sched_getaffinity(0))
+
+
+def server_pid(url: str) -> int:
+    """The server's process."""
+    with redis.Redis.from_url(url) as client:
+        facts: Any = client.info("server")
+        return int(facts["process_id"])
+
+
+def flush(url: str) -> None:
+    """Empty the server, which is the benchmark's own."""
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+
+
+def connection(url: str) -> Any:
+    """A bare connection, for what is packed once and sent often."""
+    made = redis.ConnectionPool.from_url(url).make_connection()
+    made.connect()
+    return made
 
 
 class Comparison:

@@ -28,7 +28,9 @@ class Child:
         self, name: str, command: Sequence[str], log: Path, *, cwd: Path, env: Mapping[str, str]
     ) -> None:
         self.name, self.log = name, log
-        with log.open("wb") as output:
+        # What is there may be another one's that still runs, and this one be refused beside it.
+        with log.open("ab") as output:
+            self._before = output.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", _TIED, str(os.getpid()), *command],
                 stdin=subprocess.PIPE,  # open until it is stopped: at an end of file pydoc's server ends
@@ -39,9 +41,13 @@ class Child:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def says(self) -> str:
         """All that it has printed."""
-        return self.log.read_text("utf-8", "replace")
+        return self.log.read_bytes()[self._before :].decode("utf-8", "replace")
 
     def check(self) -> None:
         """Raise ChildFailed if it has ended."""

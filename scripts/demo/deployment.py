@@ -14,7 +14,7 @@ from honcho.environ import parse_procfile
 from riptide import RipTide, connect, log
 from riptide.config import LogSettings
 from riptide.config.names import ENVIRONMENT
-from riptide.store.embedded import EmbeddedServer
+from riptide.store.embedded import EmbeddedServer, make_directory
 from riptide.store.keys import Keys
 from scripts.demo.addresses import HOST, free_port, remembered_port, server_socket
 from scripts.demo.children import Child, adopt_orphans, end_orphans
@@ -73,15 +73,17 @@ class Deployment:
 
     def _start_all(self) -> None:
         log.configure(LogSettings(level="error"))  # lines in between would tear the table
-        _PAGES.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(DATA)
+        _PAGES.mkdir(parents=True, exist_ok=True)
         adopt_orphans()
         self._stack.callback(end_orphans)
         socket = server_socket(DATA)
         server = EmbeddedServer(DATA, unixsocket=socket, port=None if socket else free_port())
         self.url = server.url
-        port = remembered_port(_DEMO / "port")
         self._tell("starting the embedded server")
+        # Before all else: it is refused if the directory, and with it all that follows, is another run's.
         self._start_server(server)
+        port = remembered_port(_DEMO / "port")
         self._tell("starting the origin: python -m pydoc")
         self._start_origin(port)
         self._tell("starting the workers of the Procfile")
@@ -93,11 +95,13 @@ class Deployment:
         )
         command = [str(_BIN / "riptide"), "redis", "--dir", str(DATA), *where]
         self._client = self._stack.enter_context(redis.Redis.from_url(self.url))
-        self._start(Child("server", command, _DEMO / "server.log", cwd=ROOT, env=os.environ), self._answers)
+        child = Child("server", command, _DEMO / "server.log", cwd=ROOT, env=os.environ)
+        self._start(child, lambda: self._answers(child))
 
-    def _answers(self) -> bool:
+    def _answers(self, server: Child) -> bool:
+        """Whether that server answers, and not another one on the same socket."""
         try:
-            return bool(self._client.ping())
+            return bool(self._client.info("server")["process_id"] == server.pid)
         except (redis.ConnectionError, redis.TimeoutError):  # still loading is a ConnectionError too
             return False
 

@@ -17,6 +17,8 @@ from tests.support.waiting import PATIENCE, eventually
 ROOT = Path(__file__).parents[2]
 _COPIED = ("commands", "workers", "riptide", "config", "scripts", "Procfile", "pyproject.toml", "README.md")
 MARK = "RIPTIDE_TEST_RUN"
+# A whole run takes ten seconds; on a machine that does other things as well, a multiple of that.
+_PATIENCE = 2.5 * PATIENCE
 
 
 class Tree:
@@ -99,12 +101,12 @@ class Program:
             assert self.process.poll() is None, f"it ended before {text!r}:\n{self.out}\n{self.err}"
             return text in self.out
 
-        eventually(printed, repr(text))
+        eventually(printed, repr(text), _PATIENCE)
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def end(self, patience: float = PATIENCE) -> int:
+    def end(self, patience: float = _PATIENCE) -> int:
         """Wait for its end; answers the exit code."""
         return self.process.wait(patience)
 

@@ -12,7 +12,7 @@ from riptide import Invalidate, Spill, connect
 from tests.e2e.conftest import ROOT, Tree
 from tests.servers import ServerProcess
 from tests.support.deployment import Deployment
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -45,8 +45,8 @@ def test_its_processes_start_serve_and_stop(
 
     with connect(config=deployment.settings()) as rt:
         rt.cache.set("k", "old", tenant="acme")
-        done = rt.wait(rt.publish(Invalidate(keys=("k",)), tenant="acme"), 30)
-        later = rt.wait(rt.publish(Spill()), 30)
+        done = rt.wait(rt.publish(Invalidate(keys=("k",)), tenant="acme"), PATIENCE)
+        later = rt.wait(rt.publish(Spill()), PATIENCE)
         assert rt.cache.get("k", tenant="acme") is None
     assert done.state == "done"
     assert later.state == "dead"

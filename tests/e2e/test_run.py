@@ -102,10 +102,18 @@ def test_it_goes_on_until_ctrl_c_and_refuses_a_second_run_beside_it(tree: Tree) 
     run = tree.launch("scripts/run", "--pages", str(PAGES))
     run.wait_for("It goes on until Ctrl-C")
 
+    notes = tree.directory / ".riptide/demo"
+    port, logs = (notes / "port").read_text(), sorted(notes.glob("*.log"))
+    before = {log: log.read_bytes() for log in logs}
     beside = tree.launch("scripts/run", "--once")
     assert beside.end() == 1
     assert ".riptide is in use" in beside.err
     assert "Traceback" not in beside.err
+    # It has begun nothing of its own, and all that the first one has is as it was.
+    assert beside.out.splitlines() == ["starting the embedded server", "stopping workers, origin and server"]
+    assert (notes / "port").read_text() == port
+    for log in logs:
+        assert log.read_bytes().startswith(before[log])
 
     found = re.search(r"REDIS_URL=(\S+) (\S+) streams", run.out)
     assert found
@@ -126,6 +134,13 @@ def test_when_the_workers_are_killed_it_says_so_and_cleans_up(tree: Tree) -> Non
     assert run.err.startswith("error: ")
     assert "Traceback" not in run.err
     assert tree.leftovers() == []
+
+
+def test_a_file_in_the_place_of_its_data_is_named(tree: Tree) -> None:
+    (tree.directory / ".riptide").touch()
+    run = tree.launch("scripts/run", "--once")
+    assert run.end() == 1
+    assert f"error: {tree.directory}/.riptide is not a directory" in run.err
 
 
 def test_wrong_options_are_refused_before_anything_starts(tree: Tree) -> None:

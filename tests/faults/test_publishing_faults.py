@@ -4,11 +4,12 @@ import asyncio
 import random
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 import riptide
-from riptide.errors import PublishUnknown
+from riptide.errors import PublishUnknown, ServerUnavailable
 from riptide.streams.message import Ref
 from tests.support.commands import Noop
 from tests.support.deployment import Deployment, make_settings
@@ -33,19 +34,18 @@ def check(deployment: Deployment, refs: list[Ref], expected: int) -> None:
 def test_threads(on_valkey: Deployment, rng: random.Random) -> None:
     threads, each = 8, 250
     refs: list[Ref] = []
-    unknown = []
+    unknown: list[PublishUnknown] = []
     with Proxy(on_valkey.url, rng) as proxy:
         settings = make_settings(proxy.url, on_valkey.prefix, redis=IMPATIENT)
         with riptide.connect(config=settings) as rt:
             proxy.cut_chance = 0.2
 
+            def publish_one(n: int, tenant: str) -> list[Ref]:
+                return [rt.publish(Noop(n=n), tenant=tenant)]
+
             def publish(thread: int) -> None:
                 for n in range(each):
-                    try:
-                        refs.append(rt.publish(Noop(n=n), tenant=f"t{thread}"))
-                    except PublishUnknown as error:
-                        refs.extend(_again(rt, error))
-                        unknown.append(n)
+                    refs.extend(_insist(rt, partial(publish_one, n, f"t{thread}"), unknown))
 
             _run(threads, publish)
             proxy.cut_chance = 0
@@ -65,10 +65,7 @@ def test_threads_publishing_batches(on_valkey: Deployment, rng: random.Random) -
             def publish(thread: int) -> None:
                 for _ in range(each):
                     batch = [riptide.Outgoing(Noop(n=n), tenant=f"t{n % 7}") for n in range(size)]
-                    try:
-                        refs.extend(rt.publish_many(batch))
-                    except PublishUnknown as error:
-                        refs.extend(_again(rt, error))
+                    refs.extend(_insist(rt, partial(rt.publish_many, batch), []))
 
             _run(threads, publish)
             proxy.cut_chance = 0
@@ -85,16 +82,7 @@ async def test_tasks(on_valkey: Deployment, rng: random.Random) -> None:
             proxy.cut_chance = 0.2
 
             async def publish(task: int) -> None:
-                for n in range(each):
-                    try:
-                        refs.append(await rt.publish(Noop(n=n), tenant=f"t{task}"))
-                    except PublishUnknown as error:
-                        while True:
-                            try:
-                                refs.extend(await rt.publish_again(error))
-                                break
-                            except PublishUnknown as still:
-                                error = still
+                refs.extend([await _insist_async(rt, Noop(n=n), f"t{task}") for n in range(each)])
 
             await asyncio.gather(*map(publish, range(tasks)))
             proxy.cut_chance = 0
@@ -123,12 +111,32 @@ async def test_cancelled_tasks_leave_nothing_behind(on_valkey: Deployment, rng: 
     assert set(accepted) <= stored
 
 
-def _again(rt: riptide.RipTide, error: PublishUnknown) -> list[Ref]:
+def _insist(
+    rt: riptide.RipTide, publish: Callable[[], list[Ref]], unknown: list[PublishUnknown]
+) -> list[Ref]:
+    """Publish anew what was not sent, and again what may have been, until it is accepted."""
+    again = publish
     while True:
         try:
-            return rt.publish_again(error)
-        except PublishUnknown as still:
-            error = still
+            return again()
+        except PublishUnknown as error:
+            unknown.append(error)
+            again = partial(rt.publish_again, error)
+        except ServerUnavailable:
+            assert again is publish, "what once was unknown stays so until it is answered"
+
+
+async def _insist_async(rt: riptide.AsyncRipTide, command: Noop, tenant: str) -> Ref:
+    unknown: PublishUnknown | None = None
+    while True:
+        try:
+            if unknown is None:
+                return await rt.publish(command, tenant=tenant)
+            return (await rt.publish_again(unknown))[0]
+        except PublishUnknown as error:
+            unknown = error
+        except ServerUnavailable:
+            assert unknown is None, "what once was unknown stays so until it is answered"
 
 
 def _run(count: int, function: Callable[[int], None]) -> None:

@@ -142,3 +142,34 @@ async def test_a_destroyed_group_is_made_anew(deployment: Deployment) -> None:
         await aeventually(done, "the second effect")
         await at_rest(deployment, "effect")
         assert (await rt.status(second)).state == "done"
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["at the start", "under way"])
+async def test_a_key_that_is_no_stream_does_not_stop_the_others(deployment: Deployment, before: bool) -> None:
+    settings = deployment.settings()
+    fields = {"body": f'{{"into":"{deployment.prefix}"}}'}
+    bad, good = PARTITIONS[3], PARTITIONS[4]
+    key = deployment.keys.commands("effect", bad)
+    if before:
+        deployment.client.set(key, "somebody's own")
+    async with running_worker(settings):
+        if not before:
+            deployment.add("effect", fields, bad)
+            await at_rest(deployment, "effect")
+            deployment.client.delete(key)
+            deployment.client.set(key, "somebody's own")
+        earlier = len(deployment.done(deployment.prefix))
+        for _ in range(3):
+            deployment.add("effect", fields, good)
+
+        async def done(count: int) -> None:
+            async def reached() -> bool:
+                return len(await asyncio.to_thread(deployment.done, deployment.prefix)) == earlier + count
+
+            await aeventually(reached, f"{count} effects")
+
+        await done(3)
+        deployment.client.delete(key)
+        deployment.add("effect", fields, bad)
+        await done(4)  # it is noticed that the key is a stream again
+        await at_rest(deployment, "effect")

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import riptide
+from riptide.store.keys import GROUP, PARTITIONS
 from tests.support.commands import Bulk, Effect
 from tests.support.deployment import SHORT, Deployment
 from tests.support.takeover import kill_to_start
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, aeventually, eventually
 from tests.support.workers import WorkerProcess, running_worker
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -182,3 +183,22 @@ async def test_the_same_dead_worker_taken_over_by_several(alone: Deployment, tmp
             await asyncio.to_thread(eventually, lambda: len(alone.done(into)) == 30, "the rest")
     assert set(alone.ends(into).values()) == {1}
     assert len(alone.starts(into)) == 60
+
+
+async def test_consumers_of_vanished_workers_go_only_when_they_hold_nothing(on_valkey: Deployment) -> None:
+    """Leaked ones would pile up for ever; one that holds an entry is first taken over."""
+    partition = PARTITIONS[0]  # the first that a worker looks at
+    key = on_valkey.keys.commands("effect", partition)
+    on_valkey.client.xgroup_create(key, GROUP, id="0", mkstream=True)
+    for n in range(40):
+        on_valkey.client.xgroup_createconsumer(key, GROUP, f"gone.{n}.0")
+    on_valkey.add("effect", {"body": f'{{"into":"{on_valkey.prefix}"}}'}, partition)
+    on_valkey.client.xreadgroup(GROUP, "holds.1.0", {key: ">"})
+    async with running_worker(on_valkey.settings()) as worker:
+
+        async def only_the_living() -> bool:
+            rows = await asyncio.to_thread(on_valkey.client.xinfo_consumers, key, GROUP)
+            return {row["name"].decode() for row in rows} <= {worker.name}
+
+        await aeventually(only_the_living, "the leaked consumers to go")
+    assert len(on_valkey.done(on_valkey.prefix)) == 1

@@ -97,6 +97,21 @@ def test_two_never_share_a_directory(directory: Path) -> None:
     EmbeddedServer(directory).start().stop()
 
 
+def test_the_terminals_ctrl_c_leaves_it_to_whoever_uses_it(directory: Path) -> None:
+    """The terminal tells the whole process group; workers still want to write down what they finish."""
+    with EmbeddedServer(directory) as server:
+        assert server.pid is not None
+        assert os.getpgid(server.pid) == server.pid != os.getpgid(0)
+
+
+def test_a_file_in_the_place_of_the_directory_is_named(directory: Path) -> None:
+    directory.touch()
+    with pytest.raises(EmbeddedError, match="is not a directory"):
+        EmbeddedServer(directory).start()
+    with pytest.raises(EmbeddedError, match="cannot be made"):
+        EmbeddedServer(directory / "below", port=free_port()).start()
+
+
 def test_the_directory_stays_taken_while_an_orphan_serves_it(directory: Path) -> None:
     program = (
         "import os, signal, sys; from riptide.store.embedded import EmbeddedServer\n"

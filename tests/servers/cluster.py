@@ -1,10 +1,12 @@
 """A real cluster on loopback: three primaries, each with a replica."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 import redis
+from redis.crc import key_slot
 
 from tests.servers.ports import free_port
 from tests.servers.process import ServerProcess
@@ -63,6 +65,53 @@ class Cluster:
         for node in self.nodes:
             node.kill()
 
+    def owner(self, tag: str) -> ServerProcess:
+        """The primary that serves keys tagged `{tag}`, as the living nodes say."""
+        slot = key_slot(tag.encode())
+        for node in self._living():
+            with node.client() as client:
+                for first, last, primary, *_ in _ask(client, "CLUSTER SLOTS"):
+                    if first <= slot <= last:
+                        return self._at(int(primary[1]))
+        raise RuntimeError(f"nobody serves slot {slot}")
+
+    def replicate(self, primary: ServerProcess) -> int:
+        """Wait until its replica has all that `primary` has acknowledged until now; answers when that was,
+        in ns of the monotonic clock."""
+        tag = next(f"{n}" for n in range(10_000) if self.owner(f"{n}") is primary)
+        since = time.monotonic_ns()
+        with primary.client() as client:
+            client.set(f"mark:{{{tag}}}", "what came before this is not lost")
+            primary.wait_for(lambda: client.wait(1, 1000), "its replica")
+        return since
+
+    def wait_promoted(self, lost: ServerProcess) -> None:
+        """Wait until all other nodes agree that others serve the slots of `lost`."""
+        for node in self._living():
+            with node.client() as client:
+                node.wait_for(lambda client=client: _serves_without(client, lost.port), "a new primary")  # type: ignore[misc]
+
+    def move_slot(self, tag: str) -> None:
+        """Move the slot of keys tagged `{tag}` to another primary, key by key, as an operator does it."""
+        slot, source = key_slot(tag.encode()), self.owner(tag)
+        primaries = list({self.owner(f"{n}").port: self.owner(f"{n}") for n in range(50)}.values())
+        target = next(node for node in primaries if node is not source)
+        with source.client() as giving, target.client() as taking:
+            ids = {client: client.execute_command("CLUSTER MYID") for client in (giving, taking)}
+            taking.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", ids[giving])
+            giving.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", ids[taking])
+            while keys := giving.execute_command("CLUSTER GETKEYSINSLOT", slot, 10):
+                for key in keys:
+                    giving.execute_command("MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+            for client in (taking, giving):
+                client.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[taking])
+
+    def _living(self) -> list[ServerProcess]:
+        return [node for node in self.nodes if node.running]
+
+    def _at(self, port: int) -> ServerProcess:
+        return next(node for node in self.nodes if node.port == port)
+
     def _share_slots(self) -> None:
         for number, node in enumerate(self.nodes):
             with node.client() as client:
@@ -97,6 +146,11 @@ def _ask(client: redis.Redis, command: str) -> Any:
 def _knows_all(client: redis.Redis) -> bool:
     nodes = _ask(client, "CLUSTER NODES").values()
     return len(nodes) == 2 * _PRIMARIES and not any("handshake" in node["flags"] for node in nodes)
+
+
+def _serves_without(client: redis.Redis, port: int) -> bool:
+    primaries = [int(nodes[0][1]) for _, _, *nodes in _ask(client, "CLUSTER SLOTS")]
+    return _ask(client, "CLUSTER INFO")["cluster_state"] == "ok" and port not in primaries
 
 
 def _is_whole(client: redis.Redis) -> bool:

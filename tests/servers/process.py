@@ -60,6 +60,10 @@ class ServerProcess:
         return self._running().pid
 
     @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    @property
     def log(self) -> str:
         """What the server has written since it was first started."""
         return self._log_path.read_text("utf-8", "replace") if self._log_path.exists() else ""

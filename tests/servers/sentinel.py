@@ -1,5 +1,6 @@
 """A real Sentinel on loopback, with a primary and a replica that it watches."""
 
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -65,13 +66,20 @@ class Sentinel:
         self.sentinel.wait_for(self._has_replica, "Sentinel to know the replica")
         return self
 
+    def replicate(self) -> int:
+        """Wait until the replica has all that was acknowledged until now; answers when that was, in ns of the
+        monotonic clock."""
+        since = time.monotonic_ns()
+        with self.primary.client() as client:
+            client.set("sentinel:mark", "what came before this is not lost")
+            client.wait(1, 30_000)
+        return since
+
     def fail_over(self) -> None:
         """SENTINEL FAILOVER, and wait until the servers have changed places."""
         old = self.primary
         new = next(node for node in self.nodes if node is not old)
-        with old.client() as client:
-            client.set("sentinel:mark", "what came before this is not lost")
-            client.wait(1, 30_000)
+        self.replicate()
         self.sentinel.wait_for(self._begin, "Sentinel to begin")
         self.sentinel.wait_for(lambda: self.primary is new, "Sentinel to have made the replica the primary")
         old.wait_for(lambda: _follows(old), "the old primary to follow the new one")

@@ -31,6 +31,7 @@ class Effect(Command):
     seconds: float = 0
     #: async | block (holds the event loop) | ignore (swallows its cancellation)
     #: first, block-first (takes its time at the first attempt only)
+    #: progress (says when half of it is over)
     how: str = "async"
     #: "", or what becomes of it: retry, dead, skip, error, exit, result,
     #: dead-later (dead from the second attempt on)
@@ -72,7 +73,7 @@ async def _one(job: Job, ctx: Any) -> None:
     command: Effect = job.command
     await _send(ctx, "RPUSH", f"{command.into}:starts", f"{job.id} {job.attempt} {os.getpid()} {time.time()}")
     if not command.how.endswith("first") or job.attempt == 1:
-        await _spend(command)
+        await _spend(job, command)
     if command.end == "dead-later" and job.attempt > 1:
         raise Dead("as asked")
     if command.end and job.attempt < command.until_attempt:
@@ -83,9 +84,14 @@ async def _one(job: Job, ctx: Any) -> None:
         job.result = {"attempt": job.attempt}
 
 
-async def _spend(command: Effect) -> None:
+async def _spend(job: Job, command: Effect) -> None:
     if command.how.startswith("block"):
         time.sleep(command.seconds)  # noqa: ASYNC251 - the point of it
+        return
+    if command.how == "progress":
+        await asyncio.sleep(command.seconds / 2)
+        job.progress(1, 2, "half way")
+        await asyncio.sleep(command.seconds / 2)
         return
     try:
         await asyncio.sleep(command.seconds)

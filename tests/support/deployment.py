@@ -8,6 +8,7 @@ import redis
 
 from commands import COMMANDS
 from riptide.config import (
+    BlobsSettings,
     CacheSettings,
     DistributedSettings,
     RedisSettings,
@@ -15,6 +16,7 @@ from riptide.config import (
     Settings,
     StateSettings,
     StreamsSettings,
+    TenantSettings,
     WorkersSettings,
 )
 from riptide.store.keys import GROUP, PARTITIONS, Keys
@@ -38,6 +40,8 @@ def make_settings(
     streams: dict[str, Any] | None = None,
     distributed: dict[str, Any] | None = None,
     state: dict[str, Any] | None = None,
+    tenant: dict[str, Any] | None = None,
+    blobs: dict[str, Any] | None = None,
 ) -> Settings:
     """Settings with the test commands; retries come quickly."""
     quick = {"retry_base_seconds": 0.02, "retry_cap_seconds": 0.2, "modules": (MODULE,)}
@@ -48,6 +52,8 @@ def make_settings(
         streams=StreamsSettings(**(streams or {})),
         distributed=DistributedSettings(**(distributed or {})),
         state=StateSettings(**(state or {})),
+        tenant=TenantSettings(**(tenant or {})),
+        blobs=BlobsSettings(**(blobs or {})),
     )
 
 
@@ -96,12 +102,16 @@ class Deployment:
         """The original fields (name, value, …) of each dead letter."""
         return [unpack_fields(letter[b"orig"]) for letter in self.letters(kind)]
 
+    def streams(self, kind: str) -> list[str]:
+        """All keys that workers read for `kind`."""
+        return [self.keys.stream(kind, p, slow=slow) for p in PARTITIONS for slow in (False, True)]
+
     def pending(self, kind: str) -> dict[str, int]:
         """Consumer -> how many entries it holds."""
         held: Counter[str] = Counter()
-        for partition in PARTITIONS:
+        for key in self.streams(kind):
             try:
-                rows = self.client.xpending(self.keys.commands(kind, partition), GROUP)["consumers"] or []
+                rows = self.client.xpending(key, GROUP)["consumers"] or []
             except redis.ResponseError as error:
                 if "NOGROUP" not in str(error):
                     raise
@@ -113,8 +123,7 @@ class Deployment:
     def unread(self, kind: str) -> int:
         """Entries that no consumer has been given."""
         total = 0
-        for partition in PARTITIONS:
-            key = self.keys.commands(kind, partition)
+        for key in self.streams(kind):
             if not self.client.exists(key):
                 continue
             groups = [row for row in self.client.xinfo_groups(key) if row["name"] == GROUP.encode()]
@@ -134,11 +143,15 @@ class Deployment:
         found = self.client.zrange(self.keys.control("members"), 0, -1)
         return [name.decode() for name in found]
 
+    def server_seconds(self) -> float:
+        """Unix time by the server's clock."""
+        seconds, micros = self.client.time(target_nodes="random") if self.cluster else self.client.time()
+        return float(seconds + micros / 1e6)
+
     def seconds_there(self, member: str) -> float:
         """For how long a member has been beating without a gap, by the server's clock."""
-        seconds, micros = self.client.time(target_nodes="random") if self.cluster else self.client.time()
         since = self.client.hget(self.keys.control("members:since"), member)
-        return 0.0 if since is None else float(seconds + micros / 1e6 - int(since) / 1000)
+        return 0.0 if since is None else self.server_seconds() - int(since) / 1000
 
     def starts(self, into: str) -> list[tuple[str, int, int]]:
         """(command id, attempt, process id) of each start of an `effect`, in order."""

@@ -5,6 +5,7 @@ import random
 import select
 import socket
 import threading
+import time
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -16,7 +17,8 @@ class Proxy:
     """Stands in front of the server at `url`; `proxy.url` is what clients connect to.
 
     `cut_chance` is the probability that a chunk of a reply is cut: a random part of it (perhaps nothing) goes
-    through and the connection is reset. `cut()` resets all connections at once.
+    through and the connection is reset. `cut()` resets all connections at once; `half_open()` keeps them and
+    forwards nothing more over them. Each chunk of a reply waits for `delay` seconds.
     """
 
     def __init__(self, url: str, rng: random.Random | None = None) -> None:
@@ -30,6 +32,8 @@ class Proxy:
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._closed = False
         self.cut_chance = 0.0
+        self.delay = 0.0
+        self._silent: set[tuple[socket.socket, socket.socket]] = set()
         self.cuts = 0
         self.connections = 0
         #: Replies that contain this are swallowed, and their connection is cut; `swallowed` counts them.
@@ -53,6 +57,10 @@ class Proxy:
         for pair in list(self._pairs):
             self._end(pair)
 
+    def half_open(self) -> None:
+        """Forward nothing more over the connections there are, and leave them open; new ones work."""
+        self._silent |= self._pairs
+
     def _accept(self) -> None:
         while not self._closed:
             try:
@@ -75,7 +83,12 @@ class Proxy:
         client, server = pair
         with contextlib.suppress(OSError, ValueError):
             while pair in self._pairs:
-                ready, _, _ = select.select([client, server], [], [], 1)
+                watched = [client] if pair in self._silent else [client, server]
+                ready, _, _ = select.select(watched, [], [], 1)
+                if pair in self._silent:
+                    if client in ready and not client.recv(_CHUNK):
+                        return self._end(pair)  # the client gave it up
+                    continue
                 for source in ready:
                     data = source.recv(_CHUNK)
                     if not data or not self._forward(data, source is server, client, server):
@@ -90,6 +103,8 @@ class Proxy:
         if self.swallow is not None and self.swallow in data:
             self.swallowed += 1
             return False
+        if self.delay:
+            time.sleep(self.delay)
         with self._lock:
             cut = self._rng.random() < self.cut_chance
             part = self._rng.randrange(len(data)) if cut else len(data)
@@ -99,6 +114,7 @@ class Proxy:
 
     def _end(self, pair: tuple[socket.socket, socket.socket]) -> None:
         self._pairs.discard(pair)
+        self._silent.discard(pair)
         for side in pair:
             with contextlib.suppress(OSError):
                 side.shutdown(socket.SHUT_RDWR)

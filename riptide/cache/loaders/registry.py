@@ -1,9 +1,9 @@
 """Loaders by name. A message may name one; it can never bring one along."""
 
 import asyncio
-import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Self
@@ -12,12 +12,14 @@ from riptide.cache.loaders.contract import Loaded, Loader, LoaderUnavailable, Lo
 from riptide.cache.loaders.http import HttpLoader
 from riptide.config import CacheSettings
 from riptide.errors import ConfigError, LoaderNotFound, LoaderRefused, RiptideError
+from riptide.streams.extensions import check_loader, listed
 
 #: Gets the request and returns the value, a `Loaded`, or None if there is no such value; sync or async.
 LoaderFunction = Callable[[LoadRequest], Any]
 
 DEFAULT_LOADER = "http"
 _THREADS = 16
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}", re.ASCII)
 
 
 class FunctionLoader:
@@ -72,13 +74,11 @@ class Loaders:
     def register_modules(self, modules: Sequence[str]) -> None:
         """Register what a module (`workers.modules`) lists in `LOADERS = {"name": function}`, if it does."""
         for module in modules:
-            try:
-                functions: Mapping[str, LoaderFunction] = getattr(
-                    importlib.import_module(module), "LOADERS", {}
-                )
-            except ImportError as error:
-                raise ConfigError(f"workers.modules: cannot import {module!r}: {error}") from error
-            for name, function in functions.items():
+            for name, function in listed(module, "LOADERS"):
+                where = f"workers.modules: {module}.LOADERS[{name!r}]"
+                if not isinstance(name, str) or not _NAME.fullmatch(name):
+                    raise ConfigError(f"{where}: no command could name it; take letters, digits and _.:/-")
+                check_loader(where, function)
                 self.register(name, function)
 
     def require(self, name: str) -> Loader:

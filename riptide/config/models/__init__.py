@@ -2,11 +2,12 @@
 
 from riptide.config.models.cache import CacheSettings
 from riptide.config.models.redis import RedisSettings
+from riptide.config.models.schedule import ScheduleEntry, ScheduleSettings
 from riptide.config.models.settings import Settings
 from riptide.config.models.state import BlobsSettings, StateSettings
 from riptide.config.models.surface import ApiSettings, LogSettings, PerformanceSettings
 from riptide.config.models.tenant import SecuritySettings, TenantSettings
-from riptide.config.models.work import DistributedSettings, ScheduleSettings, StreamsSettings, WorkersSettings
+from riptide.config.models.work import DistributedSettings, StreamsSettings, WorkersSettings
 
 __all__ = [
     "ApiSettings",
@@ -16,6 +17,7 @@ __all__ = [
     "LogSettings",
     "PerformanceSettings",
     "RedisSettings",
+    "ScheduleEntry",
     "ScheduleSettings",
     "SecuritySettings",
     "Settings",

@@ -52,10 +52,11 @@ class CacheSettings(Section):
         1024, ge=0, le=MOST_BYTES, description="Bytes below which a value is never compressed."
     )
     enable_warming: bool = Field(
-        True, description="Warm the cache at start and by schedule; never delays the start."
+        True,
+        description="Warm cache.warm_list when a deployment begins and by schedule; never delays a start.",
     )
     warming_batch_size: Count = Field(100, description="Keys that one step of warming looks up and loads.")
-    warm_list: Names = Field((), description="Keys to warm at start, with commas between.")
+    warm_list: Names = Field((), description="Keys to warm through the HTTP loader, with commas between.")
     loader_allowed_hosts: Names = Field(
         (),
         description="Hosts that the HTTP loader may fetch from; one named here may have a private address.",

@@ -7,10 +7,11 @@ from pydantic_core import PydanticCustomError
 
 from riptide.config.models.cache import CacheSettings
 from riptide.config.models.redis import RedisSettings
+from riptide.config.models.schedule import ScheduleSettings
 from riptide.config.models.state import BlobsSettings, StateSettings
 from riptide.config.models.surface import ApiSettings, LogSettings, PerformanceSettings
 from riptide.config.models.tenant import SecuritySettings, TenantSettings
-from riptide.config.models.work import DistributedSettings, ScheduleSettings, StreamsSettings, WorkersSettings
+from riptide.config.models.work import DistributedSettings, StreamsSettings, WorkersSettings
 from riptide.config.values import Section
 
 Broken = tuple[tuple[str, ...], str]

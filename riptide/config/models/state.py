@@ -1,10 +1,19 @@
 """Sections `state` and `blobs`."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, SecretStr
 
-from riptide.config.values import Count, Names, Seconds, Section, WholeSeconds
+from riptide.config.values import Count, Names, Optional, Seconds, Section, WholeSeconds
+
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=~+-]+)*/?")
+
+
+def _checked_url(value: Any) -> Any:
+    if isinstance(value, str) and "://" in value and not _BUCKET.fullmatch(value):
+        raise ValueError("it is neither a directory nor of the form s3://bucket/prefix")
+    return value
 
 
 class StateSettings(Section):
@@ -31,4 +40,24 @@ class StateSettings(Section):
 
 
 class BlobsSettings(Section):
-    """Where archive, checkpoints and spilled data lie; its settings come with them."""
+    """Where the archive lies, and later checkpoints and spilled data: a local directory, or S3."""
+
+    url: Annotated[str, BeforeValidator(_checked_url)] = Field(
+        "./data",
+        min_length=1,
+        description="A directory, which all workers must share, or s3://bucket/prefix (extra `s3`).",
+    )
+    s3_endpoint: Annotated[str | None, Optional] = Field(
+        None,
+        pattern=r"^https?://[^/?#@]+/?$",
+        description="Where S3 is, unless Amazon's, as in http://127.0.0.1:9000; else AWS_ENDPOINT_URL.",
+    )
+    s3_region: Annotated[str | None, Optional] = Field(
+        None, description="Region of the bucket; else AWS_REGION."
+    )
+    s3_access_key_id: Annotated[str | None, Optional] = Field(
+        None, description="Who writes to the bucket; else AWS_ACCESS_KEY_ID, or the machine's own role."
+    )
+    s3_secret_access_key: Annotated[SecretStr | None, Optional] = Field(
+        None, description="The secret that goes with it. Secret: give it by variable."
+    )

@@ -1,4 +1,4 @@
-"""Sections `streams`, `workers`, `schedule` and `distributed`: commands, and those who carry them out."""
+"""Sections `streams`, `workers` and `distributed`: commands, and those who carry them out."""
 
 from typing import Annotated
 
@@ -39,6 +39,35 @@ class StreamsSettings(Section):
     result_ttl_seconds: WholeSeconds = Field(
         86400, description="Seconds that a finished command's result is kept."
     )
+    archive: bool = Field(True, description="Workers copy the streams of archive_types to the blob store.")
+    archive_types: Names = Field(("record_usage",), description="Types of command that are archived.")
+    archive_seconds: Seconds = Field(
+        30, description="Seconds that a command waits for the archive, about, where it is lightly used."
+    )
+    archive_segment_bytes: Bytes = Field(
+        8 * 1024**2,
+        ge=1024,
+        le=1024**3,
+        description="Bytes of a segment of the archive, compressed, above which the next one begins.",
+    )
+    replay_window_seconds: Seconds = Field(
+        86400, description="Seconds that a finished command stays in its stream, to be replayed from there."
+    )
+    replay_window_bytes: Bytes = Field(
+        256 * 1024**2,
+        ge=1024**2,
+        le=1024**4,
+        description="Bytes of one stream above which finished commands leave it earlier. At least 1 MiB.",
+    )
+    max_backlog: Count = Field(
+        1_000_000,
+        description="Unfinished commands of one type and partition from which publishing refuses more.",
+    )
+    groups: Annotated[dict[str, Names], Mapping] = Field(
+        default_factory=dict,
+        description="Your own consumer groups by type, as in {record_usage: [audit]}: what they have not "
+        "read and acknowledged stays. Any other group may lose entries.",
+    )
 
 
 class WorkersSettings(Section):
@@ -67,10 +96,6 @@ class WorkersSettings(Section):
     )
     retry_cap_seconds: Seconds = Field(300, description="Seconds between two retries at most.")
     modules: Names = Field((), description="Your own Python modules with commands, handlers and loaders.")
-
-
-class ScheduleSettings(Section):
-    """What is done regularly; its settings come with the scheduler."""
 
 
 class DistributedSettings(Section):

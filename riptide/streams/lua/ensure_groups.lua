@@ -1,16 +1,40 @@
-#!lua
--- Makes the groups that a consumer reads from in one partition, where they are missing.
--- KEYS: 1 the consumer's fence; 2.. the streams
--- ARGV: 1 group
--- Returns: how many were missing and have been made, each at the start of its stream; -1 if the consumer has been fenced off
-if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
-local made = 0
-for i = 2, #KEYS do
-  local reply = redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], '0', 'MKSTREAM')
-  if not reply.err then
-    made = made + 1
-  elseif not string.find(reply.err, 'BUSYGROUP', 1, true) then
-    return reply
+#!lua flags=allow-oom
+-- Makes the groups that a consumer reads from in one partition, where they are missing: after the last entry that is
+-- known to be finished, or at the start where nothing is known or the stream was made anew.
+-- KEYS: 1 the consumer's fence; 2 positions of the group; 3.. the streams
+-- ARGV: 1 group; then the type of each stream
+-- Returns: {how many were missing and have been made; then the position in KEYS, from 0 for the first stream, of each
+--          key that is no stream}; nil if the consumer has been fenced off
+if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+
+local function digits_before(a, b) -- as numbers, of any length
+  if #a ~= #b then return #a < #b end
+  return a < b
+end
+
+local function start_of(key, kind)
+  local info = redis.pcall('XINFO', 'STREAM', key)
+  local saved = not info.err and redis.call('HGET', KEYS[2], kind)
+  if not saved then return '0' end
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then
+      local last_ms, last_seq = string.match(info[i + 1], '^(%d+)-(%d+)$')
+      local ms, seq = string.match(saved, '^(%d+)-(%d+)$')
+      if ms == last_ms then return digits_before(last_seq, seq) and '0' or saved end
+      return digits_before(last_ms, ms) and '0' or saved
+    end
   end
 end
-return made
+
+local reply = {0}
+for i = 3, #KEYS do
+  local made = redis.pcall('XGROUP', 'CREATE', KEYS[i], ARGV[1], start_of(KEYS[i], ARGV[i - 1]), 'MKSTREAM')
+  if not made.err then
+    reply[1] = reply[1] + 1
+  elseif string.find(made.err, 'WRONGTYPE', 1, true) then
+    reply[#reply + 1] = i - 3
+  elseif not string.find(made.err, 'BUSYGROUP', 1, true) then
+    return made
+  end
+end
+return reply

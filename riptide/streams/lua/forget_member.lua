@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Removes members that left, or that hold nothing any more.
--- KEYS: 1 members by last beat; 2 since when each beats; 3 what each says of itself
+-- KEYS: 1 members by last beat; 2 since when each beats, and ~left: how many have left, ever; 3 what each says of itself
 -- ARGV: 1 only if it has not beaten for so many ms (0: in any case); 2.. members
 -- Returns: how many were removed
 local time = redis.call('TIME')
@@ -15,4 +15,5 @@ for i = 2, #ARGV do
     removed = removed + 1
   end
 end
+if removed > 0 then redis.call('HINCRBY', KEYS[2], '~left', removed) end
 return removed

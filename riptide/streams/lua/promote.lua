@@ -11,9 +11,9 @@ for i = 1, #KEYS, 3 do
     local body = redis.call('HGET', KEYS[i + 1], first)
     if body then
       local id, at, attempts, original = unpack(cmsgpack.unpack(body))
-      redis.call('XADD', KEYS[i + 2], '*', 'id', id, 'at', at, 'src', first, 'attempts', attempts, 'orig', original)
+      local back = redis.call('XADD', KEYS[i + 2], '*', 'id', id, 'at', at, 'src', first, 'attempts', attempts, 'orig', original)
       redis.call('ZADD', KEYS[i], '+inf', first)
-      redis.call('HDEL', KEYS[i + 1], first)
+      redis.call('HSET', KEYS[i + 1], first, back) -- whoever is given it can tell it from a forged one
       moved = moved + 1
     else
       redis.call('ZREM', KEYS[i], first)
@@ -22,4 +22,4 @@ for i = 1, #KEYS, 3 do
   local next = redis.call('ZRANGE', KEYS[i], '-inf', '(+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
   if next[2] and (soonest < 0 or tonumber(next[2]) < soonest) then soonest = tonumber(next[2]) end
 end
-return {moved, soonest < 0 and -1 or soonest - now}
+return {moved, soonest < 0 and -1 or math.max(0, soonest - now)}

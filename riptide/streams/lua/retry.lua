@@ -8,12 +8,8 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
 if redis.call('XACK', KEYS[2], ARGV[1], ARGV[2]) == 0 then return 0 end
 local time = redis.call('TIME')
 local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[4])
-local first = ARGV[3]
-local score = redis.call('ZSCORE', KEYS[3], first)
--- A forged entry may name a command that still waits: it must not take that one's place.
-if score and score ~= 'inf' then first = ARGV[2] end
-redis.call('ZADD', KEYS[3], due, first)
-redis.call('HSET', KEYS[4], first, cmsgpack.pack({ARGV[7], ARGV[8], ARGV[9], ARGV[10]}))
+redis.call('ZADD', KEYS[3], due, ARGV[3])
+redis.call('HSET', KEYS[4], ARGV[3], cmsgpack.pack({ARGV[7], ARGV[8], ARGV[9], ARGV[10]}))
 redis.call('HSET', KEYS[5], 'state', 'retrying', 'attempts', ARGV[9], 'error', ARGV[6], 'due', due)
 redis.call('EXPIRE', KEYS[5], ARGV[5])
 return due

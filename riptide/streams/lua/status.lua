@@ -1,39 +1,80 @@
 #!lua flags=no-writes
--- Where one command stands. Done is derived: delivered, not pending, neither waiting for a retry nor dead.
--- KEYS: 1 the stream; 2 retries; 3 result
+-- Where one command stands. Done is derived: delivered, not pending, neither waiting for its time nor dead.
+-- KEYS: 1 the stream; 2 the slow stream; 3 retries; 4 bodies of retries; 5 result
 -- ARGV: 1 group; 2 first entry id
--- Returns: {state; field, value, ...}; state is one of queued, running, retrying, requeued, finished, unknown,
---          or that of the result: done, skipped, dead
+-- Returns: {state; field, value, ...; of a field that stands there twice the last one counts}; state is one of queued,
+--          running, scheduled, retrying, finished, unknown, or that of the result: done, skipped, dead, cancelled
+local first = ARGV[2]
+
+local function named(flat)
+  local at = {}
+  for i = 1, #flat, 2 do at[flat[i]] = flat[i + 1] end
+  return at
+end
+
 local function later(a, b) -- is entry id a later than b?
   local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
   local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
   if tonumber(a_ms) ~= tonumber(b_ms) then return tonumber(a_ms) > tonumber(b_ms) end
   return tonumber(a_seq) > tonumber(b_seq)
 end
-local reply = redis.call('HGETALL', KEYS[3])
-local state
-for i = 1, #reply, 2 do
-  if reply[i] == 'state' then state = reply[i + 1] end
-end
-if state and state ~= 'retrying' then
+
+local reply = redis.call('HGETALL', KEYS[5])
+local result = named(reply)
+
+local function answer(state, ...)
+  for _, fact in ipairs({...}) do reply[#reply + 1] = fact end
   table.insert(reply, 1, state)
   return reply
 end
-local due = redis.call('ZSCORE', KEYS[2], ARGV[2])
-if due then
-  table.insert(reply, 1, tonumber(due) == math.huge and 'requeued' or 'retrying')
-  return reply
+
+local function entry_of(key, id)
+  local row = redis.call('XRANGE', key, id, id)[1]
+  return row and named(row[2])
 end
-local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)
-if pending.err then return {redis.call('EXISTS', KEYS[1]) == 1 and 'queued' or 'unknown'} end
-if pending[1] then return {'running', 'worker', pending[1][2], 'attempts', tostring(pending[1][4])} end
-for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-  local at = {}
-  for i = 1, #group, 2 do at[group[i]] = group[i + 1] end
-  if at['name'] == ARGV[1] then
-    local there = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
-    if later(ARGV[2], at['last-delivered-id']) then return {there and 'queued' or 'unknown'} end
-    return {there and 'finished' or 'unknown'}
+
+local function holder_of(key, id) -- who works on it, and how often it was given out
+  local pending = redis.pcall('XPENDING', key, ARGV[1], id, id, 1)
+  if not pending.err and pending[1] then return pending[1][2], pending[1][4] end
+end
+
+if result['state'] and result['state'] ~= 'retrying' then return answer(result['state']) end
+
+local due = tonumber(redis.call('ZSCORE', KEYS[3], first) or nil)
+if due and due ~= math.huge then
+  local body = redis.call('HGET', KEYS[4], first)
+  local attempts = body and cmsgpack.unpack(body)[3] or '0'
+  local waits = (result['state'] or tonumber(attempts) > 0) and 'retrying' or 'scheduled'
+  return answer(waits, 'attempts', attempts, 'due', string.format('%.0f', due))
+end
+if due then -- it has been put back, as another entry
+  local id = redis.call('HGET', KEYS[4], first)
+  for _, key in ipairs({KEYS[1], KEYS[2]}) do
+    local entry = id and string.find(id, '^%d+-%d+$') and entry_of(key, id)
+    if entry and entry['src'] == first then
+      local worker, starts = holder_of(key, id)
+      if not worker then return answer('queued', 'attempts', entry['attempts']) end
+      return answer('running', 'worker', worker, 'attempts', tostring(starts + entry['attempts']))
+    end
+  end
+  return answer('queued')
+end
+
+local worker, starts = holder_of(KEYS[1], first)
+if worker then return answer('running', 'worker', worker, 'attempts', tostring(starts)) end
+local entry = entry_of(KEYS[1], first)
+if not entry then return answer('unknown') end
+local groups = redis.call('XINFO', 'GROUPS', KEYS[1])
+for _, row in ipairs(groups) do
+  local group = named(row)
+  if group['name'] == ARGV[1] and not later(first, group['last-delivered-id']) then return answer('finished') end
+end
+local time = redis.call('TIME')
+local plus, ms = string.match(entry['due'] or '', '^(%+?)(%d+)$')
+if ms then
+  ms = plus == '+' and ms + string.match(first, '^%d+') or tonumber(ms)
+  if ms > time[1] * 1000 + math.floor(time[2] / 1000) then
+    return answer('scheduled', 'due', string.format('%.0f', ms))
   end
 end
-return {'queued'}
+return answer('queued')

@@ -8,7 +8,7 @@ import pytest
 
 from riptide.cache import reading
 from riptide.cache.entry import Miss
-from riptide.cache.space import Shard, Space
+from riptide.cache.space import Digests, Shard, Space
 from riptide.store.keys import Keys
 
 from .conftest import Elsewhere, Raw
@@ -16,7 +16,7 @@ from .conftest import Elsewhere, Raw
 
 @pytest.fixture
 def place(prefix: str) -> tuple[Shard, str]:
-    return Space(Keys(prefix), "1", "default", "default", lambda _: 1).place("k")
+    return Space(Keys(prefix), Digests("1"), "default", "default", lambda _: 1).place("k")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -56,6 +57,87 @@ def test_a_loader_knows_more_than_its_caller(cache: Any) -> None:
     assert entry.metadata.content_type == "text/html"
     assert (entry.metadata.source, entry.metadata.version) == ("https://o/", "3")
     assert entry.expires_in_ms <= 50_000
+
+
+AS_STORED: dict[str, tuple[Callable[[], Any], Any]] = {
+    "tuple": (lambda: (1, (2, "a")), [1, [2, "a"]]),
+    "keys that are no text": (lambda: {1: {2.5: None}, None: 3}, {"1": {"2.5": None}, "None": 3}),
+    "set": (lambda: {7}, [7]),
+    "generator": (lambda: (n for n in range(3)), [0, 1, 2]),
+    "datetime": (lambda: [datetime(2026, 11, 20, tzinfo=UTC)], ["2026-11-20T00:00:00Z"]),
+    "bytes within": (lambda: {"a": b"x"}, {"a": "x"}),
+    "bytearray": (lambda: bytearray(b"\xff"), b"\xff"),
+    "compressed": (lambda: ("a",) * 100_000, ["a"] * 100_000),
+    "within Loaded": (lambda: Loaded((1,)), [1]),
+    "None": (lambda: None, None),
+}
+
+
+@pytest.mark.parametrize("what", AS_STORED)
+def test_who_loads_gets_what_others_will(cache: Any, what: str) -> None:
+    load, stored = AS_STORED[what]
+    answers = [
+        cache.get_or_load("k", load),
+        cache.get_or_load("k", load),
+        cache.get("k"),
+        cache.get_or_load("k", load, refresh=True),
+        cache.get("k"),
+    ]
+    assert answers == [stored] * 5
+    assert {type(answer) for answer in answers} == {type(stored)}
+
+
+@pytest.mark.parametrize("what", ["tuple", "generator", "bytearray"])
+def test_a_value_that_is_not_stored_comes_as_it_would_be(make: Make, elsewhere: Elsewhere, what: str) -> None:
+    cache, other = make(lease_seconds=0.05), elsewhere(lease_seconds=1000)
+    load, stored = AS_STORED[what]
+
+    def overtaken() -> Any:
+        other.invalidate(keys=["k"])
+        return load()
+
+    assert cache.get_or_load("k", overtaken) == stored
+    assert cache.stats().refused == 1
+    helped: list[Any] = []
+
+    def hangs() -> int:
+        helped.append(cache.get_or_load("held", load))
+        return 1
+
+    other.warm("held", hangs)
+    assert helped == [stored], "it waited, and helped itself"
+    assert cache.stats().sets == 0
+
+
+def test_a_stale_value_and_its_successor_come_as_they_are_stored(cache: Any) -> None:
+    origin = Origin((1,))
+    assert cache.get_or_load("k", origin, ttl=0.02, stale=1000) == [1]
+    origin.value = (2,)
+    until(lambda: cache.inspect("k") is Miss.EXPIRED)
+    assert cache.get_or_load("k", origin, ttl=1000) == [1]
+    assert until(lambda: cache.get("k")) == [2]
+    assert cache.get_or_load("k", origin) == [2]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), "\ud800", {"a": b"\xff"}, [10**4300], range(3)],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_cannot_be_stored_is_refused_whoever_loads_it(
+    make: Make, elsewhere: Elsewhere, value: Any
+) -> None:
+    cache, other = make(lease_seconds=0.05), elsewhere(lease_seconds=1000)
+    for load in (lambda: value, lambda: Loaded(value)):
+        with pytest.raises(InvalidInput, match="the value cannot be cached"):
+            cache.get_or_load("k", load, default="not this")
+
+    def hangs() -> int:
+        with pytest.raises(InvalidInput, match="the value cannot be cached"):
+            cache.get_or_load("k", lambda: value)
+        return 1
+
+    assert other.warm("k", hangs) == "loaded", "the lease was given back, and nothing was stored"
 
 
 def test_refresh_loads_in_any_case(cache: Any) -> None:
@@ -259,6 +341,17 @@ def test_decorator(elsewhere: Elsewhere) -> None:
     assert cache.invalidate(tags=["sum"], namespace="sums") == 2
     assert add(1) == 2
     assert len(calls) == 3
+
+
+def pair(a: Any) -> Any:
+    return a, 1
+
+
+def test_a_decorated_function_answers_alike_each_time(elsewhere: Elsewhere) -> None:
+    cached = elsewhere().cached()(pair)
+    assert cached(1) == cached(1) == [1, 1]
+    long = "ä" * 5000
+    assert cached(long) == cached(long) == [long, 1]
 
 
 def test_functions_that_share_a_name_need_keys_of_their_own(elsewhere: Elsewhere) -> None:

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from commands import Invalidate
 from riptide.cache.entry import Entry, Metadata, Miss
+from riptide.cache.loaders.contract import Loaded
 from riptide.errors import EntryTooLarge, InvalidInput
 
 from .conftest import Make, Raw, until
@@ -35,12 +38,44 @@ def test_the_last_write_wins(cache: Any) -> None:
     assert cache.get("k") == b"2"
 
 
-@pytest.mark.parametrize("key", ["", "{a}:b*\n", "ä" * 5000, "\x00", "~epoch"])
+@pytest.mark.parametrize("key", ["{a}:b*\n", "ä" * 1000, "\x00", "~epoch"])
 def test_any_text_is_a_key(cache: Any, key: str) -> None:
     cache.set(key, 1)
     assert cache.get(key) == 1
     assert cache.get(key + "x") is None
     assert cache.get_many([key]) == {key: 1}
+
+
+@pytest.mark.parametrize("key", ["", "ä" * 1025, "\ud800", 7, ["a"]])
+def test_what_an_invalidation_would_refuse_is_no_key_and_no_tag(cache: Any, key: Any) -> None:
+    """Else an entry could be written that no command reaches."""
+    with pytest.raises(ValidationError):
+        Invalidate(keys=[key])
+    with pytest.raises(ValidationError):
+        Invalidate(tags=[key])
+    uses: list[Callable[[], Any]] = [
+        lambda: cache.set(key, 1),
+        lambda: cache.set("k", 1, tags=[key]),
+        lambda: cache.get(key),
+        lambda: cache.get_many([key]),
+        lambda: cache.delete(key),
+        lambda: cache.invalidate(tags=[key]),
+        lambda: cache.get_or_load(key, lambda: 1),
+        lambda: cache.get_or_load("k", lambda: Loaded(1, tags=(key,))),
+    ]
+    for use in uses:
+        with pytest.raises(InvalidInput, match="a text of 1 to 2,048 bytes in UTF-8"):
+            use()
+    assert cache.get("k") is None
+
+
+@pytest.mark.parametrize("key", ["a", "\n", "ä" * 1024])
+def test_what_is_a_key_or_a_tag_can_be_invalidated(cache: Any, key: str) -> None:
+    command = Invalidate(keys=[key], tags=[key])
+    cache.set(key, 1)
+    assert cache.invalidate(keys=command.keys) == 1
+    cache.set("k", 1, tags=[key])
+    assert cache.invalidate(tags=command.tags) == 1
 
 
 def test_metadata_travels_along(cache: Any) -> None:

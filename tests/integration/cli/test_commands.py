@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from riptide.streams.message import pack_fields
 from tests.integration.cli.conftest import Cli
 from tests.support.deployment import Deployment
 from tests.support.waiting import eventually
@@ -69,7 +70,12 @@ def test_from_publishing_to_the_end(deployment: Deployment, riptide: Cli, tmp_pa
 
         retried = riptide("dead", "retry", letter)
         assert (retried.code, retried.out.strip()) == (0, "1 put back, 0 were gone already")
-        assert riptide("command", dead.json["ref"], "--wait", "30", "--json").json["state"] == "dead"
+        died = riptide("command", dead.json["ref"], "--wait", "30", "--json")
+        assert (died.code, died.json["state"]) == (1, "dead")
+        assert riptide("command", dead.json["ref"]).code == 1, "without --wait too"
+        waiting = riptide("command", slow.json["ref"], "--wait", "0.1", "--json")
+        assert waiting.code == 3, "not finished by then"
+        assert riptide("command", slow.json["ref"]).code == 0, "it was only asked where it stands"
         again = riptide("dead", "list", "--json").json
         assert [row["source"] for row in again] == [dead.json["ref"]], (
             "from the start, under its old reference"
@@ -108,6 +114,70 @@ def test_dead_letters_are_chosen(on_valkey: Deployment, riptide_on_valkey: Cli, 
     assert left["ref"].startswith("effect.")
 
 
+def test_dead_letters_are_legible_in_80_columns(on_valkey: Deployment, riptide_on_valkey: Cli) -> None:
+    """Two lines each: the reference in one piece, and why it died; nothing steers the terminal."""
+    error = "ValueError: [red]what\x1b[31m it says[/red]\n" + "of the cause " * 50
+    facts = {
+        "id": "i",
+        "at": "1700000000000",
+        "src": "1-1",
+        "attempts": "5",
+        "worker": "w",
+        "reason": "failed",
+    }
+    tenant = "a" * 63
+    fields = facts | {"error": error, "orig": pack_fields([b"tenant", tenant.encode(), b"body", b"{}"])}
+    entry = on_valkey.client.xadd(on_valkey.keys.dead("noop", "10"), fields).decode()
+    fields["reason"] = "unknown-version"
+    on_valkey.client.xadd(on_valkey.keys.dead("effect", "61"), fields)
+    shown = riptide_on_valkey("dead", "list", extra=[("COLUMNS", "80")])
+    lines = shown.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["ref", "died", "reason", "starts", "tenant"]
+    [row] = [line for line in lines if f"noop.10.{entry}" in line]
+    assert row.split()[2:6] == ["s", "ago", "failed", "5"]
+    assert row.endswith("…"), "a tenant may be longer than there is room"
+    assert "ValueError: [red]what\ufffd[31m it says[/red] of the cause" in shown.out
+    assert "\x1b" not in shown.out
+    assert len(lines) < 15, "the error is cut"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            [],
+            [
+                "RIPTIDE_CONFIG",
+                "config/persistence.yml",
+                "REDIS_URL",
+                "3 the command waited for",
+                "4 the command",
+            ],
+        ),
+        (["publish"], ["3 if it is not finished"]),
+        (["command"], ["4 if it is unknown", "3 if it is not finished"]),
+    ],
+)
+def test_help_tells_where_the_configuration_comes_from_and_exit_codes(
+    riptide_on_valkey: Cli, arguments: list[str], said: list[str]
+) -> None:
+    shown = " ".join(riptide_on_valkey(*arguments, "--help").out.split())
+    assert [text for text in said if text not in shown] == []
+
+
+@pytest.mark.parametrize(
+    "option", ["foo=1", "decode_responses=true", "socket_timeout=abc", "max_connections=5"]
+)
+def test_an_odd_option_of_the_url_is_one_line_and_code_2(riptide_on_valkey: Cli, option: str) -> None:
+    url = f"redis://:hunter2@127.0.0.1/?{option}"
+    shown = riptide_on_valkey("streams", extra=[("REDIS_URL", url)])
+    assert shown.code == 2
+    assert "env REDIS_URL: redis.url" in shown.err
+    assert option.partition("=")[0] in shown.err
+    assert "hunter2" not in shown.err
+
+
 def test_publishing_with_a_key_and_from_standard_input(on_valkey: Deployment, riptide_on_valkey: Cli) -> None:
     riptide = riptide_on_valkey
     first = riptide("publish", "noop", "--key", "k", "--json").json["ref"]
@@ -130,6 +200,12 @@ def test_publishing_with_a_key_and_from_standard_input(on_valkey: Deployment, ri
         (["command", "nonsense"], "is not a reference"),
         (["command", b"\xff.1.1-1"], "is not a reference"),
         (["dead", "show", "warm.{10}.1-1"], "is not a reference"),
+        (["dead", "show", "warm.0.99999999999999999999999-1"], "is not a reference"),
+        (["dead", "show", "warm.0.18446744073709551616-1"], "is not a reference"),
+        (["dead", "show", "warm.0.-1-1"], "is not a reference"),
+        (["dead", "show", "warm.0.x-y"], "is not a reference"),
+        (["dead", "drop", "--yes", "warm.0.99999999999999999999-1"], "is not a reference"),
+        (["command", "warm.0.1-99999999999999999999"], "is not a reference"),
         (["worker", "--commands", "nonsense"], "unknown command types: nonsense"),
     ],
 )
@@ -159,7 +235,10 @@ def test_a_server_that_is_away_is_one_line_and_code_1(riptide_on_valkey: Cli) ->
 
 
 def test_what_was_never_published_is_unknown(riptide_on_valkey: Cli) -> None:
-    assert riptide_on_valkey("command", "noop.10.1-1", "--json").json["state"] == "unknown"
+    for arguments in ([], ["--wait", "60"], ["--json"]):
+        shown = riptide_on_valkey("command", "noop.10.1-1", *arguments)
+        assert shown.code == 4
+        assert "unknown" in shown.out
 
 
 def test_a_type_that_a_later_release_carries_out(

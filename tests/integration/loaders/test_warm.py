@@ -16,7 +16,7 @@ from riptide.config import Settings, WorkersSettings
 from riptide.errors import Dead, LoaderRefused, Retry
 from riptide.reads.aio_client import AsyncRipTide, aconnect
 from riptide.reads.context import Context
-from riptide.streams.job import Buried, Job, outcome_of
+from riptide.streams.job import Buried, Job, Progress, outcome_of
 from riptide.streams.message import Entry, Message
 from tests.integration.loaders.origin import Request, answer, serving
 from tests.servers import Server
@@ -77,6 +77,7 @@ async def test_what_is_missing_is_loaded_and_nothing_else(connect: Connect) -> N
             seconds = job.result.pop("seconds")
             assert job.result == {"loaded": 2, "present": 1, "absent": 1, "failed": 0, "bytes": 8}
             assert seconds > 0
+            assert job.reached == Progress(4, 4), "keys that are settled, of all"
             found = await context.cache.get_many(urls, **WHERE)
             assert found == {urls[0]: b"/a 1", urls[1]: b"/b 1", urls[3]: "mine"}
             entry = await context.cache.entry(urls[0], **WHERE)

@@ -14,7 +14,7 @@ from riptide.store.keys import PARTITIONS
 from riptide.streams.job import Job
 from riptide.streams.message import Entry, pack_fields, read, unpack_fields
 from riptide.streams.registry import Handler
-from tests.support.commands import Effect, Noop
+from tests.support.commands import Effect
 from tests.support.deployment import Deployment
 from tests.support.waiting import PATIENCE, aeventually
 from tests.support.workers import command_types, running_worker
@@ -67,6 +67,17 @@ BAD: dict[str, tuple[Fields, bytes, bytes]] = {
         [(b"id", b"i"), (b"at", b"1"), (b"src", b"1-1"), (b"attempts", b"1"), (b"orig", pack_fields([b"a"]))],
         b"malformed",
         b"'body' is missing",
+    ),
+    "wrapper-forged": (
+        [
+            (b"id", b"i"),
+            (b"at", b"1"),
+            (b"src", b"1-1"),
+            (b"attempts", b"1"),
+            (b"orig", pack_fields([b"body", GOOD])),
+        ],
+        b"malformed",
+        b"it looks like a retry of 1-1, but no worker put it there",
     ),
     "wrapper-src": (
         [
@@ -163,50 +174,6 @@ async def test_unusual_but_readable(on_valkey: Deployment, fields: Fields) -> No
         entry = raw_add(on_valkey, fields)
         assert (await rt.wait(f"noop.{PARTITIONS[0]}.{entry}", PATIENCE)).state == "done"
     assert attempts == [1]
-
-
-async def test_a_forged_retry_cannot_touch_another_commands_retry(on_valkey: Deployment) -> None:
-    """It names as its source a command that waits for its own retry; that must not be lost, nor replaced."""
-    async with await riptide.aconnect(config=on_valkey.settings()) as rt:
-        forged_ran, honest = asyncio.Event(), []
-
-        async def handle(batch: Sequence[Job], ctx: Any) -> None:
-            from riptide.errors import Retry
-
-            job = batch[0]
-            if job.command.n == 7:
-                honest.append(job.attempt)
-                if job.attempt == 1:
-                    raise Retry("wait", delay=1.0)
-            elif job.command.n == 8 and job.attempt < 3:
-                raise Retry("forged", delay=0.05)
-            else:
-                forged_ran.set()
-
-        async with running_worker(on_valkey.settings(), command_types({"noop": Handler(handle)})):
-            ref = await rt.publish(Noop(n=7))
-
-            async def waiting() -> bool:
-                return (await rt.status(ref)).state == "retrying"
-
-            await aeventually(waiting, "the honest retry")
-            for body in (b'{"n":8}', b'{"n":9}', b"junk"):
-                raw_add(
-                    on_valkey,
-                    [
-                        (b"id", b"forged"),
-                        (b"at", b"1"),
-                        (b"src", ref.entry_id.encode()),
-                        (b"attempts", b"1"),
-                        (b"orig", pack_fields([b"body", body])),
-                    ],
-                )
-            await forged_ran.wait()
-
-            async def retried() -> bool:
-                return honest == [1, 2]
-
-            await aeventually(retried, "the honest retry to run")
 
 
 async def test_a_flood_of_bad_ones_among_good_ones(deployment: Deployment, rng: random.Random) -> None:

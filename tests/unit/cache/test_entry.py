@@ -22,6 +22,8 @@ from riptide.cache.entry import (
     encode,
     encode_metadata,
     open_entry,
+    open_packed,
+    open_plain,
     open_value,
     pack,
     with_epoch,
@@ -41,7 +43,7 @@ metadatas = st.builds(
     version=st.none() | st.text(min_size=1),
     content_type=st.none() | st.text(min_size=1),
     source=st.none() | st.text(min_size=1),
-    tags=st.lists(st.text(), max_size=5).map(tuple),
+    tags=st.lists(st.text(min_size=1, max_size=100), max_size=5).map(tuple),
     attributes=st.dictionaries(st.text(), leaves, max_size=3),
 )
 
@@ -168,6 +170,39 @@ def test_soft_expiry_is_told_to_the_reader() -> None:
     assert (entry.value, entry.soft_expiry_ms, entry.stale_ms) == ([1], 1234, 500)
 
 
+@given(st.lists(values, max_size=8))
+def test_a_batch_yields_what_single_reads_do(given_values: list[Any]) -> None:
+    """Of plain hits alone: the rest, and what is not there, is left out."""
+    entries: list[bytes | None] = [packed(value) for value in given_values]
+    plain = dict(enumerate(given_values))
+    for at, data in enumerate(entries):
+        if data is not None and data[37]:  # the codec
+            del plain[at]
+    others = (
+        None,
+        b"",
+        packed("x")[:-1],
+        packed("x") + b"x",
+        b"RTC\x02" + packed("x")[4:],
+        sealed(0, 0, 3, b"{x}"),
+        with_epoch(packed("x"), b"epoch--2"),
+        with_soft_expiry(packed("x", stale_ms=9), 1_700_000_000_000),
+        pack(NOTHING, epoch=EPOCH, created_ms=1),
+    )
+    found: dict[str, Any] = {}
+    open_plain([str(at) for at in range(len(entries) + len(others))], [*entries, *others], EPOCH, found)
+    assert found == {str(at): value for at, value in plain.items()}
+
+
+@given(values, metadatas)
+def test_metadata_and_tags_are_no_part_of_a_batchs_value(value: Any, metadata: Metadata) -> None:
+    data = packed(value, metadata)
+    found: dict[str, Any] = {}
+    open_plain(["k"], [data], EPOCH, found)
+    assert found == ({} if data[37] else {"k": value})
+    assert open_packed(with_epoch(data, b"epoch--9"), CODEC) == value
+
+
 def test_negative() -> None:
     data = pack(NOTHING, epoch=EPOCH, created_ms=1)
     assert len(data) == HEADER_BYTES
@@ -185,10 +220,18 @@ def nested(depth: int) -> list[Any]:
     return value
 
 
-@pytest.mark.parametrize("value", [object(), "\ud800", {"a": {1: object()}}, nested(210), nested(5000)])
+@pytest.mark.parametrize(
+    "value",
+    [object(), "\ud800", {"a": {1: object()}}, nested(210), nested(5000), [10**4300], [1, -(10**9000)]],
+)
 def test_what_json_cannot_hold_is_refused(value: Any) -> None:
     with pytest.raises(InvalidInput, match="cannot be cached"):
         encode(value, CODEC)
+
+
+@pytest.mark.parametrize("value", [[10**4299], "0" * 5000, [int("12" * 2000)] * 9])
+def test_many_digits_are_not_a_number_too_long(value: Any) -> None:
+    assert open_value(packed(value), EPOCH, CODEC) == value
 
 
 def test_many_brackets_are_not_depth() -> None:

@@ -12,6 +12,7 @@ from riptide.cache.server_time import ServerTime
 from riptide.cache.writing import options, prepare
 from riptide.config import CacheSettings
 from riptide.errors import EntryTooLarge, InvalidInput
+from riptide.names import check_key
 from riptide.store.keys import Keys
 
 
@@ -70,6 +71,15 @@ def test_one_key_for_one_call() -> None:
 def test_arguments_that_are_no_key(argument: Any) -> None:
     with pytest.raises(InvalidInput, match="pass key="):
         key_maker(function, None)(argument)
+
+
+def test_long_arguments_still_make_a_key() -> None:
+    make = key_maker(function, None)
+    long = [make("ä" * 1000), make("ä" * 1001), make("a", "ä" * 2000)]
+    assert len(set(long)) == 3
+    for key in long:
+        assert check_key(key).startswith(f"{__name__}.function(")
+    assert make("ä" * 2000) == make(a="ä" * 2000)
 
 
 def test_own_key() -> None:

@@ -1,15 +1,17 @@
 """Names are refused before a key is built; keys hold nothing of what users write but hashes."""
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from riptide.cache.core import Core
-from riptide.cache.space import Space, tag_id
+from riptide.cache.space import Digests, Space, tag_id
 from riptide.config import CacheSettings
 from riptide.errors import InvalidInput
+from riptide.names import MAX_KEY_BYTES
 from riptide.store.keys import Keys
 
 HOSTILE = [
@@ -47,9 +49,12 @@ def test_bad_names_are_refused_before_a_key_is_built(name: str) -> None:
             core.space(tenant, namespace)
 
 
-@given(st.text(), st.text())
+texts = st.text(min_size=1).filter(lambda text: len(text.encode()) <= MAX_KEY_BYTES)
+
+
+@given(texts, texts)
 def test_keys_hold_hashes_alone(key: str, tag: str) -> None:
-    space = Space(Keys(), "1", "acme", "pages", lambda _: 1)
+    space = Space(Keys(), Digests("1"), "acme", "pages", lambda _: 1)
     shard, digest = space.place(key)
     assert re.fullmatch(r"riptide:tenant:\{acme\}:pages:[0-9a-f]{32}", shard.entry(digest))
     assert re.fullmatch(r"riptide:lease:\{acme\}:pages:[0-9a-f]{32}", shard.lease(digest))
@@ -57,25 +62,46 @@ def test_keys_hold_hashes_alone(key: str, tag: str) -> None:
     assert shard.epoch == "riptide:tenant:{acme}:pages:~epoch"
 
 
-@pytest.mark.parametrize("key", [None, 7, b"bytes", "\ud800", ["a"]])
-def test_keys_that_are_no_text_are_refused(key: str) -> None:
-    space = Space(Keys(), "1", "acme", "pages", lambda _: 1)
-    with pytest.raises(InvalidInput, match="text that UTF-8 can hold"):
-        space.place(key)
-    with pytest.raises(InvalidInput, match="text that UTF-8 can hold"):
-        space.split(["good", key])
-    with pytest.raises(InvalidInput, match="text that UTF-8 can hold"):
+NO_KEYS = [None, 7, b"bytes", "\ud800", ["a"], "", "a" * (MAX_KEY_BYTES + 1), "ä" * (MAX_KEY_BYTES // 2 + 1)]
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+@pytest.mark.parametrize("shards", [1, 4])
+def test_what_is_no_key_is_refused(key: str, shards: int) -> None:
+    space = Space(Keys(), Digests("1"), "acme", "pages", lambda _: shards)
+    for _ in range(2):
+        with pytest.raises(InvalidInput, match=r"key .* is not valid: a text of 1 to 2,048 bytes in UTF-8"):
+            space.place(key)
+        with pytest.raises(InvalidInput, match=r"key .* is not valid: a text of 1 to 2,048 bytes in UTF-8"):
+            space.split(["good", key])
+    with pytest.raises(InvalidInput, match=r"tag .* is not valid: a text of 1 to 2,048 bytes in UTF-8"):
         tag_id(key)
 
 
-def test_one_text_is_not_several_keys() -> None:
+@pytest.mark.parametrize("key", ["a", "\x00", "a" * MAX_KEY_BYTES, "ä" * (MAX_KEY_BYTES // 2)])
+def test_the_bounds_of_a_key_are_within(key: str) -> None:
+    space = Space(Keys(), Digests("1"), "acme", "pages", lambda _: 1)
+    assert [list(part.digests) for part in space.split([key])] == [[key]]
+    assert len(tag_id(key)) == 8
+
+
+@pytest.mark.parametrize("keys", ["abc", None, 7])
+def test_what_is_no_list_of_keys_is_refused(keys: Any) -> None:
     with pytest.raises(InvalidInput, match="list of texts"):
-        Space(Keys(), "1", "acme", "pages", lambda _: 1).split("abc")
+        Space(Keys(), Digests("1"), "acme", "pages", lambda _: 1).split(keys)
+
+
+def test_digests_are_the_same_however_many_are_kept() -> None:
+    digests = Digests("1")
+    first = digests["key 0"]
+    most = max(len(digests) for n in range(20_000) if digests[f"key {n}"])
+    assert most < 10_000
+    assert digests["key 0"] == first == Digests("1")["key 0"]
 
 
 def test_versions_and_tenants_never_meet() -> None:
     def entry(version: str, tenant: str, namespace: str, key: str) -> str:
-        shard, digest = Space(Keys(), version, tenant, namespace, lambda _: 1).place(key)
+        shard, digest = Space(Keys(), Digests(version), tenant, namespace, lambda _: 1).place(key)
         return shard.entry(digest)
 
     found = {
@@ -83,27 +109,23 @@ def test_versions_and_tenants_never_meet() -> None:
         for version in ("1", "11")
         for tenant in ("a", "a-b")
         for namespace in ("n", "n.m")
-        for key in ("k", "1k", "")
+        for key in ("k", "1k", "kk")
     }
     assert len(found) == 2 * 2 * 2 * 3
 
 
 def test_shards_spread_and_agree() -> None:
-    space = Space(Keys(), "1", "acme", "pages", lambda _: 4)
+    space = Space(Keys(), Digests("1"), "acme", "pages", lambda _: 4)
     keys = [f"key {n}" for n in range(200)]
     places = {key: space.place(key) for key in keys}
     assert {shard.prefix for shard, _ in places.values()} == {
         f"riptide:tenant:{{acme.{n}}}:pages:" for n in range(4)
     }
-    split = {
-        key: (part.shard, digest)
-        for part in space.split(keys)
-        for key, digest in zip(part.keys, part.digests, strict=True)
-    }
+    split = {key: (part.shard, digest) for part in space.split(keys) for key, digest in part.digests.items()}
     assert split == places
 
 
 def test_a_key_named_twice_is_there_once() -> None:
-    space = Space(Keys(), "1", "acme", "pages", lambda _: 1)
-    assert [part.keys for part in space.split(["a", "b", "a"])] == [["a", "b"]]
+    space = Space(Keys(), Digests("1"), "acme", "pages", lambda _: 1)
+    assert [list(part.digests) for part in space.split(["a", "b", "a"])] == [["a", "b"]]
     assert space.split([]) == []

@@ -4,7 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from commands._fields import MAX_AMOUNT, MAX_KEY_BYTES, MAX_MOMENT
+from commands._fields import MAX_AMOUNT, MAX_MOMENT
+from riptide.names import MAX_KEY_BYTES
 
 Body = dict[str, Any]
 

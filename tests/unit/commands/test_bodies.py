@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from commands import Invalidate, MalformedBody, RecordUsage, Restore, Warm
-from commands._fields import MAX_AMOUNT, MAX_KEY_BYTES
+from commands._fields import MAX_AMOUNT
+from riptide.names import MAX_KEY_BYTES
 
 AMOUNTS = ["operation_count", "data_bytes", "compute_ms", "compute_time_ms", "storage_bytes"]
 

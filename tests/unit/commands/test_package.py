@@ -81,7 +81,7 @@ def test_asyncapi_describes_each_command(document: Any) -> None:
         assert set(channel["parameters"]) == {"partition"}
         message = resolve(document, channel["messages"][name]["$ref"])
         assert resolve(document, message["payload"]["schema"]["$ref"])["title"] == COMMANDS[name].__name__
-        assert set(message["headers"]["schema"]["properties"]) == {"id", "v", "tenant", "at", "trace"}
+        assert set(message["headers"]["schema"]["properties"]) == {"id", "v", "tenant", "at", "due", "trace"}
     for operation in document["operations"].values():
         assert operation["action"] in {"send", "receive"}
 

@@ -36,7 +36,12 @@ def test_what_is_loaded_can_be_printed(write: Write) -> None:
 
 def test_which_settings_are_secret() -> None:
     secret = [path for path, setting in catalog().items() if setting.secret]
-    assert secret == ["redis.url", "redis.password", "security.encryption_key"]
+    assert secret == [
+        "redis.url",
+        "redis.password",
+        "blobs.s3_secret_access_key",
+        "security.encryption_key",
+    ]
 
 
 @pytest.mark.parametrize("option", [[], ["--json"]])

@@ -120,6 +120,7 @@ def test_rules_hold_in_code_too() -> None:
     "url",
     [
         "redis://h", "redis://h:1/0", "rediss://u:p@h:1/15", "unix:///run/redis.sock?db=1", "redis://[::1]:6379",
+        "redis://h?db=3&client_name=shop", "unix:///s?username=u&password=p%40", "redis+cluster://a:1/0?db=0",
         "redis+cluster://a:1,b:2", "rediss+cluster://u:p@a,b", "redis+sentinel://a:1,b:2/mymaster", "redis+sentinel://a/m/3",
     ],
 )  # fmt: skip
@@ -148,6 +149,36 @@ def test_urls_that_are_wrong(refused: Refused, url: str, why: str) -> None:
     message = refused(REDIS_URL=url)
     assert f"env REDIS_URL: redis.url: the value (not shown) is not valid: {why}" in message
     assert "; write redis://127.0.0.1:6379/0, rediss:// for TLS" in message
+
+
+WRONG_OPTIONS = [
+    ("redis://h/?foo=1", "there is no option 'foo'; the options are db, client_name, username, password"),
+    ("redis://h?decode_responses=true", "there is no option 'decode_responses'"),
+    ("redis://h?protocol=3&db=1", "there is no option 'protocol'"),
+    ("redis://h?max_connections=5", "'max_connections' is not taken from a URL: set redis.pool_size"),
+    ("redis+cluster://h?socket_timeout=abc", "is not taken from a URL: set redis.command_timeout_ms"),
+    ("redis+sentinel://h/m?timeout=1", "is not taken from a URL: set redis.command_timeout_ms"),
+    ("rediss://h?ssl_cert_reqs=none", "is not taken from a URL: set redis.tls_verify"),
+    ("redis://h?db=x", "the option 'db' has no valid value"),
+    ("redis://h?db=", "the option 'db' has no valid value"),
+    ("redis://h?client_name=a%20b", "the option 'client_name' has no valid value"),
+    ("redis://h?db=1&db=2", "the option 'db' stands there twice"),
+    ("redis://h?hunter%202", "what follows the '?' is not of the form name=value"),
+    ("redis://u:1?hunter2=x@h", "is written as %23, %3F, %2F or %40"),
+    ("redis://u:1#hunter2@h", "is written as %23, %3F, %2F or %40"),
+    ("redis+cluster://h/1", "a cluster has database 0 alone"),
+    ("redis+cluster://h?db=1", "a cluster has database 0 alone"),
+]
+
+
+@pytest.mark.parametrize(("url", "why"), WRONG_OPTIONS)
+def test_options_of_urls(refused: Refused, url: str, why: str) -> None:
+    """An error names the option, where it stands and what would be right, but no part of a password."""
+    message = refused(REDIS_URL=url)
+    assert "env REDIS_URL: redis.url: the value (not shown) is not valid: " in message
+    assert why in message
+    assert "; write redis://127.0.0.1:6379/0, rediss:// for TLS" in message
+    assert "hunter2" not in message
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ import pytest
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
 
-from riptide.config import RedisSettings, RedisUrl
+import riptide
+from riptide.config import RedisSettings, RedisUrl, Settings
 from riptide.errors import ConfigError
+from riptide.reads.assembly import assemble
 from riptide.store import connect
 from riptide.store.pool import Again
 
@@ -23,6 +25,7 @@ def settings(url: str, **given: Any) -> RedisSettings:
         ("redis+cluster://u:p%40%2F@a", (("a", 6379),), {"username": "u", "password": "p@/"}),
         ("redis+cluster://:p@[::1]:7", (("::1", 7),), {"password": "p"}),
         ("rediss+cluster://a", (("a", 6379),), {"ssl": True}),
+        ("redis+cluster://a?db=0&client_name=shop", (("a", 6379),), {"client_name": "shop"}),
     ],
 )
 def test_clusters(url: str, nodes: tuple[tuple[str, int], ...], options: dict[str, Any]) -> None:
@@ -34,6 +37,26 @@ def test_cluster_mode_makes_a_seed_of_a_standalone_url() -> None:
     target = connect.parse_url(settings("rediss://:p@a:1/0", cluster_mode=True))
     assert (target.shape, target.nodes) == ("cluster", (("a", 1),))
     assert dict(target.options) == {"password": "p", "ssl": True}
+
+
+def test_a_cluster_has_one_database() -> None:
+    with pytest.raises(ConfigError, match="a cluster has database 0 alone"):
+        connect.parse_url(settings("redis://a/1", cluster_mode=True))
+
+
+def test_options_of_a_sentinel_url() -> None:
+    target = connect.parse_url(settings("redis+sentinel://a/m?db=2&password=p%40"))
+    assert dict(target.options) == {"db": 2, "password": "p@"}
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:hunter2@h?foo=1", "http://hunter2", "redis://h?max_connections=1", 5]
+)
+@pytest.mark.parametrize("face", [riptide.connect, assemble])
+def test_a_wrong_url_in_code_is_a_configuration_error(url: Any, face: Any) -> None:
+    with pytest.raises(ConfigError, match=r"the url given to connect .* is not valid: .*; write") as caught:
+        face(url, Settings())
+    assert "hunter2" not in str(caught.value)
 
 
 def test_sentinels() -> None:

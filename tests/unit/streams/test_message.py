@@ -14,7 +14,9 @@ from riptide.streams.message import (
     Malformed,
     Ref,
     carried,
+    claim_of,
     identity_of,
+    is_too_large,
     log_facts,
     original_fields,
     pack_fields,
@@ -31,11 +33,18 @@ def entry(*fields: bytes, starts: int = 0) -> Entry:
 
 
 def wrapped(*original: bytes, first: bytes = b"5-1", attempts: bytes = b"2", starts: int = 0) -> Entry:
-    """As `retry`, `hand_back` and `revive` put it back."""
+    """As `promote`, `hand_back` and `revive` put it back, and as the server has confirmed it."""
     packed = pack_fields(list(original))
-    return entry(
-        b"id", b"ID", b"at", b"77", b"src", first, b"attempts", attempts, b"orig", packed, starts=starts
+    return confirmed(
+        entry(
+            b"id", b"ID", b"at", b"77", b"src", first, b"attempts", attempts, b"orig", packed, starts=starts
+        )
     )
+
+
+def confirmed(entry: Entry) -> Entry:
+    entry.returned = claim_of(entry)
+    return entry
 
 
 @given(st.lists(st.binary(max_size=300)))
@@ -96,22 +105,24 @@ def test_what_is_put_back_reads_as_it_did(pairs: list[tuple[bytes, bytes]]) -> N
     command_id, at = identity_of(source)
     first, attempts = carried(source)
     packed = original_fields(source)
-    back = Entry(
-        "noop",
-        "10",
-        "1700000009999-0",
-        [
-            b"id",
-            command_id.encode(),
-            b"at",
-            at.encode(),
-            b"src",
-            first.encode(),
-            b"attempts",
-            str(attempts + 1).encode(),
-            b"orig",
-            packed,
-        ],
+    back = confirmed(
+        Entry(
+            "noop",
+            "10",
+            "1700000009999-0",
+            [
+                b"id",
+                command_id.encode(),
+                b"at",
+                at.encode(),
+                b"src",
+                first.encode(),
+                b"attempts",
+                str(attempts + 1).encode(),
+                b"orig",
+                packed,
+            ],
+        )
     )
     assert original_fields(back) == packed
     assert carried(back) == (first, attempts + 1)
@@ -151,6 +162,7 @@ def test_a_wrapped_entry_carries_what_happened() -> None:
         wrapped(*BODY, attempts=b"9" * 5000),
         entry(*wrapped(*BODY).fields, b"more", b"fields"),
         entry(*wrapped(*BODY).fields[2:], b"id", b"at the end"),
+        entry(*wrapped(*BODY).fields),
     ],
 )
 def test_what_only_looks_like_a_wrapped_entry_is_the_producers_own(odd: Entry) -> None:
@@ -174,6 +186,12 @@ def test_references() -> None:
         "a.b.1-1.c",
         "a.b.1-x",
         "a.b.²-1",
+        "warm.0.1-",
+        "warm.0.-1-1",
+        "warm.0.1--1",
+        "warm.0.18446744073709551616-1",
+        "warm.0.1-99999999999999999999",
+        "warm.0.99999999999999999999999-1",
         "x" * 9999,
     ):
         with pytest.raises(InvalidInput, match="is not a reference"):
@@ -199,7 +217,7 @@ def test_log_lines_carry_id_reference_and_trace_also_after_a_retry() -> None:
     facts = {"command": "noop", "id": "one", "ref": "noop.10.5-0", "trace": "00-aa-bb-01"}
     assert log_facts(Entry("noop", "10", "5-0", sent)) == facts
     again = [b"id", b"one", b"at", b"7", b"src", b"5-0", b"attempts", b"1", b"orig", pack_fields(sent)]
-    assert log_facts(Entry("noop", "10", "9-0", again)) == facts
+    assert log_facts(confirmed(Entry("noop", "10", "9-0", again))) == facts
 
 
 def test_log_facts_of_what_cannot_be_read() -> None:
@@ -209,9 +227,27 @@ def test_log_facts_of_what_cannot_be_read() -> None:
 
 
 def test_of_an_entry_too_large_to_give_back_whole_the_values_are_cut() -> None:
-    huge = entry(b"body", b"{}", b"more", b"x" * (MOST_ENTRY_BYTES + 1))
-    assert read(huge, LIMIT).body == b"{}"
+    """What is read stays whole: the command may be tried again."""
+    body = b'"' + b"b" * 40 * 1024**2 + b'"'
+    sent = [b"body", body, b"tenant", b"acme", b"more", b"x" * (MOST_ENTRY_BYTES + 1)]
+    huge = entry(*sent)
+    message = read(huge, len(body))
     kept = unpack_fields(original_fields(huge))
-    assert kept[:3] == [b"body", b"{}", b"more"]
-    assert 0 < len(kept[3]) < MOST_ENTRY_BYTES
+    assert is_too_large(huge)
+    assert kept[:5] == sent[:5]
+    assert 0 < len(kept[5]) < MOST_ENTRY_BYTES // 4
+    assert kept[5] == sent[5][: len(kept[5])]
+    back = confirmed(
+        entry(b"id", b"i", b"at", b"1", b"src", b"5-1", b"attempts", b"1", b"orig", original_fields(huge))
+    )
+    assert read(back, len(body)).body == message.body
+    assert not is_too_large(back)
+
+
+def test_many_large_values_are_cut_too() -> None:
+    """Of a name that stands there twice the last one is read."""
+    huge = entry(*[b"body", b"x" * 20 * 1024**2] * 4, b"id", b"i" * 20 * 1024**2, b"body", b"{}")
+    kept = unpack_fields(original_fields(huge))
+    assert kept[-2:] == [b"body", b"{}"]
     assert sum(map(len, kept)) <= MOST_ENTRY_BYTES
+    assert kept[::2] == huge.fields[::2]

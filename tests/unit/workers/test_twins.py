@@ -12,6 +12,7 @@ from commands import COMMANDS
 from riptide.config import WorkersSettings
 from riptide.errors import Dead
 from riptide.streams.job import Buried, Job, outcome_of
+from riptide.streams.later import LATER
 from riptide.streams.message import Entry, Message
 from workers import HANDLERS
 
@@ -32,6 +33,10 @@ def test_every_command_has_its_twin() -> None:
 def test_handlers_are_their_files_own(kind: str) -> None:
     module = getattr(workers, kind)
     assert HANDLERS[kind].handle is module.handle
+
+
+def test_the_table_of_what_comes_later_is_true() -> None:
+    assert set(LATER) == set(HANDLERS) - WRITTEN
 
 
 @pytest.mark.parametrize("kind", sorted(set(HANDLERS) - WRITTEN))

@@ -1,0 +1,102 @@
+"""`riptide workers`, `quiet`, `pause`, `resume`: who works, and who or what shall rest."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from riptide.cli import common
+from riptide.streams.members import Member
+
+Worker = Annotated[
+    str, typer.Argument(metavar="WORKER", help="Its name, as 'workers' shows it, or the beginning of that.")
+]
+Type = Annotated[str, typer.Argument(metavar="TYPE", help="Type of command.")]
+
+
+def workers_command(as_json: common.Json = False) -> None:
+    """List the worker processes: what they serve and run, since when they live, and which are quiet.
+
+    A worker that has been silent for longer than workers.lease_seconds is about to be taken over.
+    """
+    with common.client() as (rt, _):
+        members = rt.workers()
+        if as_json:
+            common.print_json([_facts(member) for member in members])
+        elif not members:
+            typer.echo("no workers")
+        else:
+            common.console.print(_table(members, rt.settings.workers.lease_seconds))
+
+
+def quiet_command(
+    worker: Worker, end: Annotated[bool, typer.Option("--end", help="Let it start commands again.")] = False
+) -> None:
+    """Ask one worker to start nothing more, within a heartbeat (a second); what it runs goes on.
+
+    It lasts until --end, or until the process ends.
+    """
+    with common.client() as (rt, _):
+        if end:
+            typer.echo(f"{worker} goes on" if rt.end_quiet(worker) else f"{worker} was not quiet")
+        else:
+            typer.echo(f"{rt.quiet(worker).name} starts nothing more")
+
+
+def pause_command(
+    kind: Type, why: Annotated[str, typer.Option(metavar="TEXT", help="Why, for others to read.")] = ""
+) -> None:
+    """Let no worker start another command of one type, within a heartbeat (a second); what runs goes on.
+
+    Publishing goes on too. It lasts until 'riptide resume', also when workers or the server start anew.
+    """
+    with common.client() as (rt, _):
+        typer.echo(f"{kind} is paused" if rt.pause(kind, why) else f"{kind} was paused already")
+
+
+def resume_command(kind: Type) -> None:
+    """Let workers start commands of a paused type again."""
+    with common.client() as (rt, _):
+        typer.echo(f"{kind} goes on" if rt.resume(kind) else f"{kind} was not paused")
+
+
+def _facts(member: Member) -> dict[str, Any]:
+    return {
+        "name": member.name,
+        "process": member.process,
+        "role": member.role,
+        "host": member.host,
+        "pid": member.pid,
+        "version": member.version,
+        "commands": list(member.commands),
+        "running": dict(member.running),
+        "started": common.moment(member.started_ms),
+        "silent_seconds": round(member.silent_seconds, 3),
+        "quiet": None
+        if member.quiet_ms is None
+        else {"since": common.moment(member.quiet_ms), "by": member.quiet_by},
+    }
+
+
+def _table(members: list[Member], lease_seconds: float) -> Table:
+    shown = Table(title="Workers", title_justify="left", box=None, pad_edge=False)
+    for name in ("name", "role", "version", "since (UTC)", "last beat", "runs", "serves", ""):
+        shown.add_column(name, overflow="fold", no_wrap=name == "name")
+    for member in members:
+        beat = common.duration(member.silent_seconds)
+        runs = ", ".join(f"{count} {kind}" for kind, count in sorted(member.running.items())) or "-"
+        quiet = (
+            "" if member.quiet_ms is None else f"[yellow]quiet, by {escape(member.quiet_by or '?')}[/yellow]"
+        )
+        shown.add_row(
+            member.name,
+            member.role,
+            member.version,
+            common.moment(member.started_ms),
+            f"[red]{beat}[/red]" if member.silent_seconds > lease_seconds else beat,
+            runs,
+            ", ".join(member.commands),
+            quiet,
+        )
+    return shown

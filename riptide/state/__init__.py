@@ -1,0 +1,1 @@
+"""What outlives a process and a server: blobs, the archive, replaying."""

@@ -1,0 +1,48 @@
+#!lua flags=no-writes
+-- What this server knows of commands of one stream, by their first entries.
+-- KEYS: 1 the stream; 2 retries; 3 who archives; 4.. the result of each command
+-- ARGV: 1 group; 2 type; 3.. first entry ids
+-- Returns: for each: waits (it will be carried out, or is being), done (it was handed out and has ended), cancelled,
+--          or unknown (it has never been in this stream)
+local function fields(flat)
+  local at = {}
+  for i = 1, #flat, 2 do at[flat[i]] = flat[i + 1] end
+  return at
+end
+
+local function later(a, b) -- is entry id a later than b? As numbers of any length.
+  local function longer(x, y) return #x ~= #y and #x > #y or #x == #y and x > y end
+  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
+  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
+  if a_ms ~= b_ms then return longer(a_ms, b_ms) end
+  return longer(a_seq, b_seq)
+end
+
+local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
+local stream = info.err and {length = 0, ['entries-added'] = 0} or fields(info)
+local given = '0-0'
+local groups = redis.pcall('XINFO', 'GROUPS', KEYS[1])
+for _, row in ipairs(groups.err and {} or groups) do
+  local group = fields(row)
+  if group['name'] == ARGV[1] then given = group['last-delivered-id'] end
+end
+-- What is older than the stream has never been in it: the server lost its data and began anew.
+local born = redis.call('HGET', KEYS[3], 'born:' .. ARGV[2])
+local oldest = born and born .. '-0' or '0-0'
+if stream['length'] == stream['entries-added'] and stream['length'] > 0 then oldest = stream['first-entry'][1] end
+
+local reply = {}
+for i = 3, #ARGV do
+  local id, state = ARGV[i], 'done'
+  local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1], id, id, 1)
+  if redis.call('ZSCORE', KEYS[2], id) or not pending.err and pending[1] then
+    state = 'waits'
+  elseif later(id, given) then
+    state = not info.err and redis.call('XRANGE', KEYS[1], id, id)[1] and 'waits' or 'unknown'
+  elseif later(oldest, id) then
+    state = 'unknown'
+  end
+  if state ~= 'waits' and redis.call('HGET', KEYS[i + 1], 'state') == 'cancelled' then state = 'cancelled' end
+  reply[#reply + 1] = state
+end
+return reply

@@ -1,0 +1,1 @@
+"""Replaying: commands that were published before, published again, from their streams or from the archive."""
