@@ -71,7 +71,7 @@ async def test_what_waits_for_its_time_or_a_retry(deployment: Deployment, rt: As
 
 
 async def test_what_has_been_put_back(deployment: Deployment, rt: AsyncRipTide) -> None:
-    """Its entry has another id then; status and cancel find it (D5)."""
+    """Its entry has another id then; status and cancel find it."""
     into, settings = deployment.prefix, deployment.settings(**SHORT)
     async with running_worker(settings) as worker:
         again = await rt.publish(Effect(into=into, end="retry", retry_seconds=1))

@@ -156,7 +156,7 @@ async def test_a_lost_group_goes_on_where_it_was(deployment: Deployment) -> None
             return len(await asyncio.to_thread(deployment.done, deployment.prefix)) == 21
 
         await aeventually(done, "the new effect")
-        assert (await rt.status(new)).state == "done"
+        assert (await rt.wait(new, 60)).state == "done"
     assert len(deployment.starts(deployment.prefix)) == 21, "none ran twice"
 
 
