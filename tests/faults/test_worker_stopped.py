@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,8 @@ def test_a_stopped_worker_that_goes_on_harms_nothing(alone: Deployment, tmp_path
     ):
         # At its second start each ends differently from what the zombie will say of it.
         refs = {
-            "returns": rt.publish(Effect(into=into, seconds=2.5, how="first", end="result")),
-            "dies": rt.publish(Effect(into=into, seconds=2.5, how="first", end="dead-later")),
+            "returns": rt.publish(Effect(into=into, seconds=8, how="first", end="result")),
+            "dies": rt.publish(Effect(into=into, seconds=8, how="first", end="dead-later")),
         }
         eventually(lambda: len(alone.starts(into)) == 2, "the zombie's starts")
         old = zombie.names[0]
@@ -81,6 +82,8 @@ def test_a_stopped_worker_that_goes_on_harms_nothing(alone: Deployment, tmp_path
             assert rt.wait(refs["dies"], PATIENCE).state == "dead"
             eventually(lambda: old not in alone.members(), "the zombie to be forgotten")
             letters = alone.letters("effect")
+            begun = max(alone.start_times(into)[:2])
+            eventually(lambda: time.time() > begun + 8, "the zombie's handlers to be over when it goes on")
             zombie.resume()
             eventually(lambda: [name for name in zombie.names if name != old], "the zombie to go on anew")
             assert {rt.wait(ref, PATIENCE).state for ref in late} == {"done"}
