@@ -1,5 +1,6 @@
 """What all tests share: real servers, key prefixes, seeded randomness. See tests/servers for the servers."""
 
+import faulthandler
 import os
 import random
 import secrets
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from riptide.streams import heartbeat
 from tests.servers import KINDS, Cluster, MissingServer, Server, ServerProcess, Servers, find_binary
 
 IN_CI = os.environ.get("CI") == "true"
@@ -21,12 +23,17 @@ settings.register_profile(
 settings.load_profile("riptide")
 
 
-# What CI takes of the checks of whole histories (tests/faults/history); `--timeout 0` beside more.
-HISTORY_OPTIONS: tuple[tuple[str, float, str], ...] = (
+# What CI takes of faults and of the checks of whole histories (tests/faults); `--timeout 0` beside more.
+FAULT_OPTIONS: tuple[tuple[str, float, str], ...] = (
     ("--history-commands", 3_000, "commands that go through the mix of all faults"),
     ("--history-minutes", 0.0, "minutes for which the mix is repeated, each time with another seed"),
     ("--history-backlog", 20_000, "commands that wait before the first worker comes"),
     ("--soak-minutes", 0.2, "minutes of steady work that must leave keys, connections and memory flat"),
+    (
+        "--slow-handler-seconds",
+        0.0,
+        "seconds of a handler under default settings; 0: some under a short lease",
+    ),
 )
 
 
@@ -36,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--servers", default=",".join(KINDS), help=f"kinds of server to test on, of {','.join(KINDS)}"
     )
     group.addoption("--seed", type=int, help="seed of the fixture rng, to repeat a run")
-    for name, default, text in HISTORY_OPTIONS:
+    for name, default, text in FAULT_OPTIONS:
         group.addoption(name, type=type(default), default=default, help=f"{text} (default {default:,})")
 
 
@@ -74,6 +81,15 @@ def pytest_runtest_makereport(
 
 def _kinds(config: pytest.Config) -> list[str]:
     return [kind.strip() for kind in config.option.servers.split(",")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stays() -> Iterator[None]:
+    """A worker whose event loop is held for long starts its process anew. A worker in this process must not:
+    all tests would begin again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heartbeat, "start_anew", lambda **_: faulthandler.dump_traceback(2))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
-from pydantic_core import PydanticSerializationError, to_json
-
 from commands.warm import Warm
 from riptide.cache.loaders.contract import Loaded, LoaderUnavailable, LoadRequest
 from riptide.cache.loaders.registry import DEFAULT_LOADER
 from riptide.cache.loaders.target import shown
+from riptide.cache.loading import Warmed
 from riptide.errors import Dead, InvalidInput, LoaderError, Retry, ServerUnavailable
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.context import Context
@@ -121,31 +120,34 @@ class _Loading:
     async def _settle(self, key: str) -> None:
         """Warm one key. Its failure must not end the others' loads."""
         try:
-            self._counts[await self._outcome(key)] += 1
+            warmed = await self._warmed(key)
         except (LoaderUnavailable, ServerUnavailable) as error:
             self.postponed[key] = error
         except (LoaderError, InvalidInput) as error:
             self.refused[key] = error
         except Exception as error:  # noqa: BLE001 - unknown: another try may succeed
             self.postponed[key] = error
+        else:
+            self._counts[warmed.outcome] += 1
+            self._bytes += warmed.value_bytes
         self._tell()
 
     def _tell(self) -> None:
         self._progress(self._counts.total() + len(self.refused) + len(self.postponed))
 
-    async def _outcome(self, key: str) -> str:
+    async def _warmed(self, key: str) -> Warmed:
         """'loaded', 'present' or 'missing'. A load that an invalidation or a write overtook is done again."""
         for _ in range(_TRIES):
-            outcome = await self._once_free(key)
-            if outcome != "refused":
-                return outcome
+            warmed = await self._once_free(key)
+            if warmed.outcome != "refused":
+                return warmed
         raise Retry("it was invalidated whenever it was loaded, or the cache had no room for it")
 
-    async def _once_free(self, key: str) -> str:
+    async def _once_free(self, key: str) -> Warmed:
         # Whoever loads the key may have died with its lease: only an entry proves that the work is done.
         while True:
             async with self._ctx.loaders.background:
-                outcome: str = await self._ctx.cache.warm(
+                warmed: Warmed = await self._ctx.cache.warm(
                     key,
                     partial(self._load, key),
                     refresh=self._command.refresh,
@@ -153,21 +155,10 @@ class _Loading:
                     tenant=self._tenant,
                     namespace=self._command.namespace,
                 )
-            if outcome != "busy":
-                return outcome
+            if warmed.outcome != "busy":
+                return warmed
             await asyncio.sleep(_BUSY_PAUSE_SECONDS)
 
     async def _load(self, key: str) -> Loaded:
         request = LoadRequest(self._tenant, self._command.namespace, key)
-        loaded = await self._ctx.loaders.load(self._command.loader or DEFAULT_LOADER, request)
-        self._bytes += _size(loaded.value)
-        return loaded
-
-
-def _size(value: Any) -> int:
-    if isinstance(value, bytes):
-        return len(value)
-    try:
-        return len(to_json(value))
-    except (PydanticSerializationError, ValueError):
-        return 0  # the cache is about to refuse it, and says why
+        return await self._ctx.loaders.load(self._command.loader or DEFAULT_LOADER, request)

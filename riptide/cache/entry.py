@@ -192,8 +192,11 @@ def open_packed(data: bytes, codec: Codec) -> Any:
     return open_value(data, data[_EPOCH], codec)
 
 
-def open_plain(keys: Iterable[str], entries: list[bytes | None], epoch: bytes, found: dict[str, Any]) -> None:
-    """Put the values of plain hits into `found`; other entries want a closer look.
+def open_plain(
+    keys: Iterable[str], entries: Iterable[bytes | None], epoch: bytes | None, found: dict[str, Any]
+) -> None:
+    """Put the values of plain hits into `found`; other entries want a closer look. Takes an entry for each
+    key, and no more.
 
     A batch spends most of its time here, so what `open_value` does is written out for entries without
     compression and soft expiry. The checksum vouches for the lengths.

@@ -10,7 +10,7 @@ from asyncio import CancelledError
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from redis.exceptions import OutOfMemoryError
 
@@ -32,7 +32,17 @@ _LONGEST_PAUSE_SECONDS = 0.1
 RAISE: Any = object()
 
 Load = Callable[[], Any]
-Warmed = Literal["loaded", "present", "busy", "missing", "refused"]
+
+
+class Warmed(NamedTuple):
+    """What came of warming one key, and the bytes of the value before compression if it was loaded.
+
+    'loaded'; 'present', or 'busy' because another loads it: nothing to do; 'missing' at the origin; 'refused'
+    because it was invalidated or written meanwhile.
+    """
+
+    outcome: Literal["loaded", "present", "busy", "missing", "refused"]
+    value_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,23 +115,19 @@ def _lease_or_wait(job: Job, ticket: Ticket, refresh: bool) -> Flow[Found]:
 
 
 def warm(job: Job, *, refresh: bool = False) -> Flow[Warmed]:
-    """Load one key before anybody asks.
-
-    'loaded'; 'present', or 'busy' because another loads it: nothing to do; 'missing' at the origin; 'refused'
-    because it was invalidated or written meanwhile.
-    """
+    """Load one key before anybody asks."""
     ticket = Ticket.of(job.space, job.key)
     while True:
         answer = yield from ask(lease.take(job.core, ticket, force=refresh))
         if answer.state == "wait":
-            return "busy"
+            return Warmed("busy")
         if answer.state == "load":
             item, stored = yield from _load_and_fill(job, ticket)
             if not stored:
-                return "refused"
-            return "missing" if item.negative else "loaded"
+                return Warmed("refused")
+            return Warmed("missing") if item.negative else Warmed("loaded", item.value_bytes)
         if (yield from _open(job.core, ticket, answer)) is not Miss.DAMAGED:
-            return "present"
+            return Warmed("present")
 
 
 def _open(core: Core, ticket: Ticket, answer: Answer) -> Flow[Any]:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import accumulate, pairwise
 from typing import Any
 
 from riptide.cache.codec import Damaged
@@ -93,22 +92,26 @@ def server_now(core: Core, shard: Shard) -> Flow[int]:
 
 
 def get_many(core: Core, space: Space, keys: Iterable[str]) -> Flow[dict[str, Any]]:
-    """The fresh values by key; keys without one are left out. One MGET per slot, all in one round trip."""
+    """The fresh values by key; keys without one are left out. One round trip, one MGET for each slot where
+    slots matter."""
     parts = [part for whole in space.split(keys) for part in _cut(whole)]
-    asked = sum([len(part.digests) for part in parts])
-    if len(parts) == 1:
-        replies = [(yield from ask(_read_part(parts[0])))]
-    elif core.clustered or not parts:
-        replies = yield from ask_all([_read_part(part) for part in parts])
+    if not parts:
+        return {}
+    groups = [[part] for part in parts] if core.clustered else [parts]
+    if len(groups) == 1:
+        replies = [(yield from ask(_read_parts(parts)))]
     else:
-        replies = yield from ask(_read_together(parts))
+        replies = yield from ask_all([_read_parts(group) for group in groups])
     found: dict[str, Any] = {}
-    for part, reply in zip(parts, replies, strict=True):
-        if reply[-1] is not None:
-            open_plain(part.digests, reply, reply[-1], found)
+    asked = 0
+    for group, reply in zip(groups, replies, strict=True):
+        asked += len(reply) - len(group)
+        entries = iter(reply)
+        for part, epoch in zip(group, reply[-len(group) :], strict=True):
+            open_plain(part.digests, entries, epoch, found)
     if len(found) < asked:
-        for part, reply in zip(parts, replies, strict=True):
-            yield from _look_closer(core, part, reply, found)
+        for group, reply in zip(groups, replies, strict=True):
+            yield from _look_closer(core, group, reply, found)
     core.stats.hits += len(found)
     core.stats.misses += asked - len(found)
     return found
@@ -123,32 +126,25 @@ def _cut(part: Part) -> list[Part]:
     return [Part(shard, dict(items[start : start + _MGET_KEYS])) for start in starts]
 
 
-def _read_part(part: Part) -> Operation[Pair]:
-    return Operation(("MGET", *_keys_of(part)), identity)
+def _read_parts(parts: list[Part]) -> Operation[Pair]:
+    """All entries, part by part, then the epoch of each part."""
+    names: list[str] = []
+    for shard, digests in parts:
+        prefix = shard.prefix
+        names += [prefix + digest for digest in digests.values()]
+    names += [part.shard.epoch for part in parts]
+    return Operation(("MGET", *names), identity)
 
 
-def _read_together(parts: list[Part]) -> Operation[list[Pair]]:
-    """All parts in one MGET, where slots do not matter."""
-    ends = list(accumulate(len(part.digests) + 1 for part in parts))
-
-    def parse(reply: Pair) -> list[Pair]:
-        return [reply[start:end] for start, end in pairwise((0, *ends))]
-
-    return Operation(("MGET", *[key for part in parts for key in _keys_of(part)]), parse)
-
-
-def _keys_of(part: Part) -> list[str]:
-    prefix = part.shard.prefix
-    return [*[prefix + digest for digest in part.digests.values()], part.shard.epoch]
-
-
-def _look_closer(core: Core, part: Part, reply: Pair, found: dict[str, Any]) -> Flow[None]:
+def _look_closer(core: Core, parts: list[Part], reply: Pair, found: dict[str, Any]) -> Flow[None]:
     """What is there and was no plain hit: compressed, aging, invalidated or damaged."""
-    for (key, digest), data in zip(part.digests.items(), reply, strict=False):
-        if data is not None and key not in found:
-            value = yield from value_of(core, part.shard, digest, [data, reply[-1]])
-            if not isinstance(value, Miss):
-                found[key] = value
+    entries = iter(reply)
+    for part, epoch in zip(parts, reply[-len(parts) :], strict=True):
+        for (key, digest), data in zip(part.digests.items(), entries, strict=False):
+            if data is not None and key not in found:
+                value = yield from value_of(core, part.shard, digest, [data, epoch])
+                if not isinstance(value, Miss):
+                    found[key] = value
 
 
 def exists(space: Space, key: str) -> Flow[bool]:

@@ -95,23 +95,24 @@ class Space:
             raise InvalidInput("several keys are a list of texts, not one text")
         given = list(keys)
         try:
-            parts = self._parts(given)
+            return self._parts(given)
         except TypeError:  # one cannot be looked up
             for key in given:
                 check_key(key)
             raise
-        return [part for part in parts if part.digests]
 
     def _parts(self, keys: list[str]) -> list["Part"]:
         digests = self._digests
+        found: list[dict[str, str]]
         if len(self.shards) == 1:
-            return [Part(self.shards[0], {key: digests[key][0] for key in keys})]
-        parts = [Part(shard, {}) for shard in self.shards]
-        count = len(parts)
-        for key in keys:
-            digest, number = digests[key]
-            parts[number % count].digests[key] = digest
-        return parts
+            found = [{key: digests[key][0] for key in keys}]
+        else:
+            found = [{} for _ in self.shards]
+            count = len(found)
+            for key in keys:
+                digest, number = digests[key]
+                found[number % count][key] = digest
+        return [Part(shard, own) for shard, own in zip(self.shards, found, strict=True) if own]
 
 
 class Part(NamedTuple):

@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.progress import track
 from rich.table import Table
 
 from riptide.cli import common
-from riptide.errors import Damaged, RiptideError
+from riptide.config import Settings
+from riptide.errors import BlobNotFound, Damaged, InvalidInput, RiptideError
 from riptide.state.archive import names, reading
-from riptide.state.archive.operations import PartitionArchive, StreamArchive
-from riptide.state.blobs import open_blobs
-from riptide.store.keys import PARTITIONS
+from riptide.state.archive.status import TypeArchive, type_archives
+from riptide.state.blobs import Blobs, open_blobs
+from riptide.streams.registry import load_models
 
 app = typer.Typer(
     help="The archive: copies of chosen types' streams in the blob store (streams.archive, blobs.url).\n\n"
@@ -28,10 +28,8 @@ Kind = Annotated[str | None, typer.Option("--type", help="Only this type of comm
 def status_command(as_json: common.Json = False) -> None:
     """Show how far each type is archived: what waits, since when, and when the last segment was written."""
     with common.client() as (rt, keys):
-        kinds = list(rt.settings.streams.archive_types)
-        found = rt.store.run_all([PartitionArchive(keys, kinds, p).status() for p in PARTITIONS])
-        streams = [stream for partition in found for stream in partition]
-        facts = [_type_facts(kind, [s for s in streams if s.kind == kind]) for kind in kinds]
+        found = rt.store.drive(type_archives(keys, rt.settings.streams.archive_types))
+        facts = [_type_facts(archive) for archive in found]
         if as_json:
             place = open_blobs(rt.settings.blobs).place
             common.print_json({"place": place, "archive": rt.settings.streams.archive, "types": facts})
@@ -41,18 +39,16 @@ def status_command(as_json: common.Json = False) -> None:
         common.console.print(_status_table(facts, open_blobs(rt.settings.blobs).place))
 
 
-def _type_facts(kind: str, streams: list[StreamArchive]) -> dict[str, Any]:
-    lags = [stream.lag for stream in streams]
-    ages = [stream.oldest_seconds for stream in streams if stream.oldest_seconds is not None]
-    moved = max((stream.moved for stream in streams), default=0)
+def _type_facts(archive: TypeArchive) -> dict[str, Any]:
+    written = datetime.fromtimestamp(archive.moved, UTC).isoformat() if archive.moved else None
     return {
-        "type": kind,
-        "archived": sum(stream.archived for stream in streams),
-        "lag": None if None in lags else sum(lag or 0 for lag in lags),
-        "oldest_seconds": max(ages, default=None),
-        "last_segment": datetime.fromtimestamp(moved, UTC).isoformat() if moved else None,
-        "workers": sorted({stream.owner for stream in streams if stream.owner}),
-        "positions": {stream.partition: stream.position for stream in streams if stream.position},
+        "type": archive.kind,
+        "archived": archive.archived,
+        "lag": archive.lag,
+        "oldest_seconds": archive.oldest_seconds,
+        "last_segment": written,
+        "workers": archive.workers,
+        "positions": archive.positions,
     }
 
 
@@ -78,7 +74,7 @@ def list_command(kind: Kind = None, as_json: common.Json = False) -> None:
     """List what the archive holds: a row per type, or every segment with --json."""
     settings = common.settings()
     blobs, prefix = open_blobs(settings.blobs), settings.cache.key_prefix
-    kinds = [kind] if kind else names.types(blobs, prefix)
+    kinds = _kinds(settings, blobs, kind)
     found = [segment for each in kinds for segment in names.segments(blobs, prefix, each)]
     if as_json:
         common.print_json([_segment_facts(segment) for segment in found])
@@ -100,6 +96,21 @@ def list_command(kind: Kind = None, as_json: common.Json = False) -> None:
     common.console.print(table)
 
 
+def _kinds(settings: Settings, blobs: Blobs, kind: str | None) -> list[str]:
+    """The one that was asked for, else all that the archive holds."""
+    prefix = settings.cache.key_prefix
+    if kind is None:
+        return names.types(blobs, prefix)
+    models = load_models(settings.workers.modules)
+    if kind in models:
+        return [kind]
+    held = names.types(blobs, prefix)
+    if kind not in held:
+        known = ", ".join(sorted({*held, *models}))
+        raise InvalidInput(f"no command is of type {kind!r}; known are {known}")
+    return [kind]
+
+
 def _segment_facts(segment: names.Segment) -> dict[str, Any]:
     return {
         "name": segment.name,
@@ -119,16 +130,18 @@ def verify_command(kind: Kind = None, as_json: common.Json = False) -> None:
     """
     settings = common.settings()
     blobs, prefix = open_blobs(settings.blobs), settings.cache.key_prefix
-    kinds = [kind] if kind else names.types(blobs, prefix)
+    kinds = _kinds(settings, blobs, kind)
     found = [segment for each in kinds for segment in names.segments(blobs, prefix, each)]
     continuity = reading.Continuity()
     entries, problems = 0, []
-    for segment in track(found, "Verifying", transient=True, disable=as_json):
+    for segment in common.tracked(found, "Verifying", quiet=as_json):
         try:
             with reading.opened(blobs, prefix, segment) as reader:
                 entries += reader.header.count
                 if gap := continuity.gap(reader):
                     problems.append(gap)
+        except BlobNotFound:
+            continue  # streams.archive_retention_days has passed meanwhile
         except Damaged as error:
             problems.append(str(error))
     if as_json:

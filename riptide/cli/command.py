@@ -4,7 +4,6 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress as Bar
 
@@ -54,10 +53,9 @@ def cancel_command(
 
 def wait_shown(rt: RipTide, ref: Ref | str, seconds: float, *, quiet: bool) -> Status:
     """Wait for a command's end; how far it is shows on a terminal, unless `quiet`."""
-    console = Console(stderr=True)
-    if quiet or not seconds or not console.is_terminal:
+    if quiet or not seconds or not common.progress.is_terminal:
         return rt.wait(ref, seconds)
-    with Bar(console=console, transient=True) as bar:
+    with Bar(console=common.progress, transient=True) as bar:
         task = bar.add_task(str(ref), total=None)
 
         def show(progress: Progress) -> None:

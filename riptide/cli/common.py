@@ -1,22 +1,26 @@
 """What commands of the command line share: the configuration, a connection, output."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import track
 
 from riptide import log
 from riptide.config import Settings, load
 from riptide.reads.sync_client import RipTide, connect
 from riptide.store.keys import Keys
 
+T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 console = Console()
+#: For what people look at while it goes on; standard output is for results.
+progress = Console(stderr=True)
 
 
 def settings() -> Settings:
@@ -32,6 +36,16 @@ def client() -> Iterator[tuple[RipTide, Keys]]:
     chosen = settings()
     with connect(config=chosen) as rt:
         yield rt, Keys(chosen.cache.key_prefix)
+
+
+def tracked(items: Sequence[T], what: str, *, quiet: bool = False) -> Iterable[T]:
+    """The items, with a bar on a terminal while they are used up."""
+    return track(items, what, transient=True, console=progress, disable=quiet or not progress.is_terminal)
+
+
+def printable(text: str) -> str:
+    """What others wrote must not steer the terminal."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def print_json(value: Any) -> None:

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.padding import Padding
-from rich.progress import track
 from rich.text import Text
 
 from riptide.cli import common
@@ -88,9 +87,8 @@ def retry_command(refs: Refs = None, kind: Kind = None, error: Cause = None, eve
     """
     with common.client() as (rt, keys):
         chosen = _choose(rt, keys, refs, kind, error, everything)
-        done = sum(
-            rt.store.run(dead.revive(keys, letter)) for letter in track(chosen, "Retrying", transient=True)
-        )
+        letters = common.tracked(chosen, "Retrying")
+        done = sum(rt.store.run(dead.revive(keys, letter)) for letter in letters)
         typer.echo(f"{done} put back, {len(chosen) - done} were gone already")
 
 
@@ -110,9 +108,8 @@ def drop_command(
         chosen = _choose(rt, keys, refs, kind, error, everything)
         if chosen and not yes:
             typer.confirm(f"Remove {len(chosen)} dead letters for good?", abort=True)
-        done = sum(
-            rt.store.run(dead.drop(keys, letter.ref)) for letter in track(chosen, "Dropping", transient=True)
-        )
+        letters = common.tracked(chosen, "Dropping")
+        done = sum(rt.store.run(dead.drop(keys, letter.ref)) for letter in letters)
         typer.echo(f"{done} dropped, {len(chosen) - done} were gone already")
 
 
@@ -171,16 +168,11 @@ def _print_list(letters: list[DeadLetter]) -> None:
         _print_line(line, "bold")
         error = " ".join(letter.error.split())
         cut = error if len(error) <= _SHOWN_ERROR else error[:_SHOWN_ERROR] + "…"
-        common.console.print(Padding(Text(_printable(cut)), (0, 0, 0, 4)))
+        common.console.print(Padding(Text(common.printable(cut)), (0, 0, 0, 4)))
 
 
 def _print_line(line: str, style: str) -> None:
-    common.console.print(Text(_printable(line), style), no_wrap=True, overflow="ellipsis", crop=False)
-
-
-def _printable(text: str) -> str:
-    """What a foreign producer sent must not steer the terminal."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+    common.console.print(Text(common.printable(line), style), no_wrap=True, overflow="ellipsis", crop=False)
 
 
 def _text(value: bytes) -> str:

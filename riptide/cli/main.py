@@ -26,8 +26,9 @@ _HELP = (
     "Configuration: RIPTIDE_CONFIG names the file, else it is config/persistence.yml, if there is one. "
     "Environment variables win over the file; REDIS_URL says where the server is, by default "
     "redis://127.0.0.1:6379/0. 'riptide config show' lists all settings and where each value comes from.\n\n"
-    "Exit codes: 0 done; 1 it failed, or the command asked about is dead; 2 the input or the configuration "
-    "is wrong; 3 the command waited for is not finished yet; 4 the command asked about is unknown."
+    "Exit codes: 0 done; 1 it failed, or the command asked about is dead or was cancelled; 2 the input or "
+    "the configuration is wrong; 3 the command waited for is not finished yet, or the one to cancel is "
+    "running; 4 the command asked about is unknown."
 )
 
 app = typer.Typer(

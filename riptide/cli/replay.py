@@ -1,12 +1,12 @@
 """`riptide replay`: commands that were published before, published again."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.table import Table
 
@@ -14,6 +14,7 @@ from riptide.cli import common
 from riptide.config import RedisUrl, Settings
 from riptide.config.redis_url import check_url
 from riptide.errors import InvalidInput, ServerUnavailable
+from riptide.state.archive import names
 from riptide.state.blobs import open_blobs
 from riptide.state.replay.cursor import Cursor
 from riptide.state.replay.replaying import SENT, WOULD_SEND, Replay, Tally
@@ -57,7 +58,9 @@ def replay_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the one that was interrupted.")
     ] = False,
-    cursor: Annotated[Path, typer.Option(metavar="FILE", help="Where its progress is kept.")] = _CURSOR,
+    cursor: Annotated[
+        Path, typer.Option(metavar="FILE", dir_okay=False, help="Where its progress is kept.")
+    ] = _CURSOR,
     as_json: common.Json = False,
 ) -> None:
     """Publish commands again that were published before, from their streams or from the archive.
@@ -113,6 +116,8 @@ class Asked:
         return saved
 
     def begun(self, fresh: Cursor) -> Cursor:
+        if not self._dry and not os.access(self._cursor.absolute().parent, os.W_OK):
+            raise InvalidInput(f"--cursor: nothing can be written to the directory of {self._cursor}")
         if not self._dry and self._cursor.exists():
             raise InvalidInput(
                 f"a replay that was interrupted is saved in {self._cursor}: "
@@ -136,7 +141,7 @@ def _opened(settings: Settings, saved: Cursor, into: str | None) -> Iterator[tup
         target = Target(aimed, keys, settings.streams, run)
         if saved.origin == "archive":
             home = into is None or _is_home(settings, aimed, keys)
-            yield Archive(open_blobs(settings.blobs), keys.prefix, saved.selection.types), target, home
+            yield _archive(settings, saved), target, home
             return
         own = aimed
         if into:
@@ -159,12 +164,24 @@ def _is_home(settings: Settings, aimed: Store, keys: Keys) -> bool:
         own.close()
 
 
+def _archive(settings: Settings, saved: Cursor) -> Source:
+    blobs, prefix = open_blobs(settings.blobs), settings.cache.key_prefix
+    models = load_models(settings.workers.modules)
+    if not models.keys() >= set(saved.selection.types):  # one that is carried out no more may be archived
+        _check_types(saved, {*models, *names.types(blobs, prefix)})
+    return Archive(blobs, prefix, saved.selection.types)
+
+
 def _streams(settings: Settings, saved: Cursor, own: Store, keys: Keys) -> Source:
     kinds = sorted(load_models(settings.workers.modules))
-    unknown = sorted(set(saved.selection.types) - set(kinds))
-    if unknown:
-        raise InvalidInput(f"no command is of type {unknown[0]!r}; known are {', '.join(kinds)}")
+    _check_types(saved, kinds)
     return Streams(own, keys, kinds)
+
+
+def _check_types(saved: Cursor, known: Collection[str]) -> None:
+    for kind in saved.selection.types:
+        if kind not in known:
+            raise InvalidInput(f"no command is of type {kind!r}; known are {', '.join(sorted(known))}")
 
 
 def _aimed(settings: Settings, url: str) -> Settings:
@@ -183,7 +200,8 @@ def _masked(url: str | None) -> str | None:
 
 def _carry_out(work: Replay, source: Source, save: Any, *, show: bool) -> None:
     streams = [s for s in work.streams() if f"{s[0]}.{s[1]}" not in work.progress.finished]
-    with Bar(console=Console(stderr=True), transient=True, disable=not show) as bar:
+    hidden = not (show and common.progress.is_terminal)
+    with Bar(console=common.progress, transient=True, disable=hidden) as bar:
         task = bar.add_task("Replaying", total=sum(source.size(*stream) for stream in streams))
         work.run(save, lambda weight: bar.advance(task, weight))
 

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from riptide.cli import common
 from riptide.streams.members import Member
+from riptide.streams.registry import load_models
 
 Worker = Annotated[
     str, typer.Argument(metavar="WORKER", help="Its name, as 'workers' shows it, or the beginning of that.")
@@ -27,7 +28,8 @@ def workers_command(as_json: common.Json = False) -> None:
         elif not members:
             typer.echo("no workers")
         else:
-            common.console.print(_table(members, rt.settings.workers.lease_seconds))
+            types = load_models(rt.settings.workers.modules)
+            common.console.print(_table(members, rt.settings.workers.lease_seconds, set(types)))
 
 
 def quiet_command(
@@ -79,8 +81,8 @@ def _facts(member: Member) -> dict[str, Any]:
     }
 
 
-def _table(members: list[Member], lease_seconds: float) -> Table:
-    shown = Table(title="Workers", title_justify="left", box=None, pad_edge=False)
+def _table(members: list[Member], lease_seconds: float, types: set[str]) -> Table:
+    shown = Table(title="Workers", title_justify="left", box=None, pad_edge=False, collapse_padding=True)
     for name in ("name", "role", "version", "since (UTC)", "last beat", "runs", "serves", ""):
         shown.add_column(name, overflow="fold", no_wrap=name == "name")
     for member in members:
@@ -96,7 +98,7 @@ def _table(members: list[Member], lease_seconds: float) -> Table:
             common.moment(member.started_ms),
             f"[red]{beat}[/red]" if member.silent_seconds > lease_seconds else beat,
             runs,
-            ", ".join(member.commands),
+            "all" if types <= set(member.commands) else "\n".join(member.commands),
             quiet,
         )
     return shown

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import structlog
+from riptide.logger import get_logger
 
-_log = structlog.get_logger("riptide.cache")
+_log = get_logger("riptide.cache")
 
 
 class AsyncBackground:

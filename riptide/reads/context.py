@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-import structlog
-
 from riptide.cache.loaders.registry import Loaders, open_loaders
 from riptide.config import Settings
+from riptide.logger import get_logger
 from riptide.reads.aio_client import AsyncRipTide
 
 
@@ -43,4 +42,4 @@ class Context:
 def make_context(rt: AsyncRipTide) -> Context:
     """Raises ConfigError if a module of `workers.modules` cannot be used."""
     loaders = open_loaders(rt.settings.cache, rt.settings.workers.modules)
-    return Context(rt, loaders, structlog.get_logger("riptide.handler"))
+    return Context(rt, loaders, get_logger("riptide.handler"))

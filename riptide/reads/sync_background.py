@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import structlog
+from riptide.logger import get_logger
 
-_log = structlog.get_logger("riptide.cache")
+_log = get_logger("riptide.cache")
 _REFRESH_THREADS = 4
 
 

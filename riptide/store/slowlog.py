@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import structlog
-
 from riptide.config import PerformanceSettings
+from riptide.logger import get_logger
 from riptide.store.operation import Operation
 
 
@@ -17,6 +16,6 @@ class SlowLog:
         never its arguments."""
         name = operation.script.name if operation.script else operation.args[0]
         key = operation.args[3] if operation.script else operation.args[1]
-        structlog.get_logger("riptide.slow").warning(
+        get_logger("riptide.slow").warning(
             "slow operation", operation=name, key=key, ms=round(seconds * 1000, 1)
         )

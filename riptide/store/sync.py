@@ -17,7 +17,7 @@ from riptide.errors import RiptideError, ServerRefused, ServerUnavailable
 from riptide.store import connect
 from riptide.store.doubt import judge, maybe_done, nothing_sent, unsent
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
-from riptide.store.pool import BUSY, Again, Connections
+from riptide.store.pool import BUSY, CLOSED, Again, Connections
 from riptide.store.slowlog import SlowLog
 from riptide.store.wire import Args, pack
 
@@ -105,6 +105,7 @@ class ClusterTransport:
         self._client = client
         self._size = size
         self._patience = patience_seconds
+        self._closed = False
         self._fill()
 
     def _fill(self) -> None:
@@ -114,14 +115,22 @@ class ClusterTransport:
     def _place(self) -> Iterator[None]:
         if self._process != os.getpid():  # forked while other threads held places
             self._fill()
+        self._refuse_if_closed()
         places = self._places
         if not places.acquire(timeout=self._patience):
             raise unsent(redis.ConnectionError(BUSY.format(self._size, self._patience)))
         try:
+            self._refuse_if_closed()
             with cluster_errors():
                 yield
         finally:
+            if self._closed:
+                self._client.close()  # what was on its way may have connected anew
             places.release()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise unsent(redis.ConnectionError(CLOSED))
 
     def send(self, args: Args) -> Any:
         with self._place():
@@ -134,6 +143,8 @@ class ClusterTransport:
             return list(pipe.execute(raise_on_error=False))
 
     def close(self) -> None:
+        """Close all; what is on its way may end first."""
+        self._closed = True
         self._client.close()
 
 

@@ -51,7 +51,7 @@ class Completion:
         operations: list[Operation[int]] = []
         plain: dict[tuple[str, str, bool], list[str]] = {}
         for entry, outcome in outcomes:
-            if outcome is DONE and carried(entry)[0] == entry.id and not entry.noted:
+            if outcome is DONE and entry.returned is None and not entry.noted:
                 plain.setdefault((entry.kind, entry.partition, entry.slow), []).append(entry.id)
             else:
                 operations.append(self._one(entry, outcome))
@@ -80,7 +80,7 @@ class Completion:
             for (entry, claim), true in zip(claims, reply, strict=True):
                 entry.returned = claim if true else None
 
-        args = [text for entry, claim in claims for text in (claim.first, entry.id)]
+        args = [text for entry, claim in claims for text in (claim.first, entry.id + _mark_of(entry))]
         return _RETURNED.call([self._keys.retry_bodies(*stream)], args, note)
 
     def _one(self, entry: Entry, outcome: Outcome) -> Operation[int]:
@@ -102,44 +102,25 @@ class Completion:
         """Note what `job` has reached, while it is held."""
         entry, reached = job.entry, job.reached or Progress(0)
         entry.noted = True
-        kind, partition = entry.kind, entry.partition
-        keys = [*self._stream(entry), self._keys.result(kind, partition, job.message.first)]
+        keys = [*self._stream(entry), self._result(entry, job.message.first)]
         fact = {"done": reached.done, "total": reached.total, "note": reached.note}
         return _PROGRESS.call(keys, [GROUP, self._consumer, entry.id, self._ttl, json.dumps(fact)], int)
 
     def _defer(self, entry: Entry, due_ms: int) -> Operation[int]:
         first, attempts = carried(entry)
         command_id, at = identity_of(entry)
-        kind, partition = entry.kind, entry.partition
-        keys = [
-            *self._stream(entry),
-            self._keys.retry(kind, partition),
-            self._keys.retry_bodies(kind, partition),
-        ]
         args: list[Arg] = [GROUP, entry.id, first, due_ms, command_id, at, attempts, original_fields(entry)]
-        return _DEFER.call(keys, args, int)
+        return _DEFER.call(self._places(entry), args, int)
 
     def _settle(self, entry: Entry, result: list[str]) -> Operation[int]:
         first, _ = carried(entry)
-        kind, partition = entry.kind, entry.partition
-        keys = [
-            *self._stream(entry),
-            self._keys.retry(kind, partition),
-            self._keys.retry_bodies(kind, partition),
-            self._keys.result(kind, partition, first),
-        ]
+        keys = [*self._places(entry), self._result(entry, first)]
         return _SETTLE.call(keys, [GROUP, entry.id, first, self._ttl, *result], int)
 
     def _retry(self, entry: Entry, outcome: Again | Elsewhere) -> Operation[int]:
         first, attempts = carried(entry)
         command_id, at = identity_of(entry)
-        kind, partition = entry.kind, entry.partition
-        keys = [
-            *self._stream(entry),
-            self._keys.retry(kind, partition),
-            self._keys.retry_bodies(kind, partition),
-            self._keys.result(kind, partition, first),
-        ]
+        keys = [*self._places(entry), self._result(entry, first)]
         delay = max(0, round(outcome.delay * 1000))
         args: list[Arg] = [
             GROUP,
@@ -157,14 +138,8 @@ class Completion:
     def _bury(self, entry: Entry, outcome: Buried) -> Operation[int]:
         first, attempts = carried(entry)
         command_id, at = identity_of(entry)
-        kind, partition = entry.kind, entry.partition
-        keys = [
-            *self._stream(entry),
-            self._keys.retry(kind, partition),
-            self._keys.retry_bodies(kind, partition),
-            self._keys.dead(kind, partition),
-            self._keys.result(kind, partition, first),
-        ]
+        dead = self._keys.dead(entry.kind, entry.partition)
+        keys = [*self._places(entry), dead, self._result(entry, first)]
         started = attempts + (outcome.reason in ("refused", "failed"))
         letter: list[Arg] = [
             "id",
@@ -198,15 +173,24 @@ class Completion:
     def _hand_back(self, entry: Entry, started: bool) -> Operation[int]:
         first, attempts = carried(entry)
         command_id, at = identity_of(entry)
-        kind, partition = entry.kind, entry.partition
-        keys = [
-            *self._stream(entry),
-            self._keys.retry(kind, partition),
-            self._keys.retry_bodies(kind, partition),
-        ]
-        args: list[Arg] = [GROUP, entry.id, first, command_id, at, attempts + started, original_fields(entry)]
-        return _HAND_BACK.call(keys, args, int)
+        args: list[Arg] = [GROUP, entry.id, first, command_id, at, attempts + started]
+        args += [original_fields(entry), _mark_of(entry)]
+        return _HAND_BACK.call(self._places(entry), args, int)
 
     def _stream(self, entry: Entry) -> list[str]:
         stream = self._keys.stream(entry.kind, entry.partition, slow=entry.slow)
         return [self._keys.fence(entry.partition, self._consumer), stream]
+
+    def _places(self, entry: Entry) -> list[str]:
+        """What the KEYS of most scripts begin with: fence and stream, and where its retry would wait."""
+        kind, partition = entry.kind, entry.partition
+        retries = [self._keys.retry(kind, partition), self._keys.retry_bodies(kind, partition)]
+        return [*self._stream(entry), *retries]
+
+    def _result(self, entry: Entry, first: str) -> str:
+        return self._keys.result(entry.kind, entry.partition, first)
+
+
+def _mark_of(entry: Entry) -> str:
+    """What tells its stream where the server notes an entry that was put back: ids may be alike in both."""
+    return ":slow" if entry.slow else ""

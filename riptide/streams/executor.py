@@ -1,80 +1,63 @@
 """Runs handlers on what was read, and settles how each command ended."""
 
 import asyncio
-import contextlib
 import math
 import random
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from statistics import fmean
 from typing import Any
 
-import structlog
-
-from commands import MalformedBody, UnknownVersion
 from riptide.config import Settings
 from riptide.errors import RiptideError
-from riptide.names import DEFAULT_TENANT
+from riptide.logger import get_logger
 from riptide.streams import current
-from riptide.streams.job import (
-    Buried,
-    Done,
-    Elsewhere,
-    HandedBack,
-    Job,
-    Outcome,
-    Postponed,
-    describe,
-    format_trace,
-    outcome_of,
-    parse_job,
-)
-from riptide.streams.message import Entry, Malformed, read, seems_returned, tenant_of
+from riptide.streams.job import Done, HandedBack, Job, Outcome, describe, outcome_of
+from riptide.streams.message import Entry, seems_returned, tenant_of
 from riptide.streams.progress import Reporter
 from riptide.streams.registry import CommandType
 from riptide.streams.settling import Settled, Settler
 from riptide.streams.slots import Place, Slots
 from riptide.streams.takeover import SUSPECT_AFTER
+from riptide.streams.triage import Outcomes, Triage
 
 _CANCEL_GRACE_SECONDS = 5.0
-_ELSEWHERE_SECONDS = (0.25, 0.75)  # until an entry that a newer worker must run is offered again
-
-
-async def _nobody(_kind: str) -> int:
-    return 0
 
 
 class Executor:
     """The running handler calls of one consumer incarnation.
 
-    `newest_served` answers the newest version of a type's body that a living worker reads; `may_start`
-    whether commands of a type may be started now, `server_ms` the server's time (Unix ms), never ahead of it.
+    `may_start` answers whether commands of a type may be started now, `is_intact` whether this consumer is
+    known not to have been taken over. What it was given and did not start for that reason is forgotten, and
+    `dropped` called: it has to be looked for again.
     """
 
     def __init__(
         self,
         settings: Settings,
+        triage: Triage,
         settler: Settler,
         slots: Slots,
         context: Any,
-        suspect_ended: Callable[[], None],
-        newest_served: Callable[[str], Awaitable[int]] = _nobody,
+        suspect_ended: Callable[[], None] = lambda: None,
         may_start: Callable[[str], bool] = lambda _kind: True,
-        server_ms: Callable[[], float] = lambda: 0,
+        is_intact: Callable[[], bool] = lambda: True,
+        dropped: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
-        self._only_tenant = None if settings.tenant.enabled else DEFAULT_TENANT
+        self._triage = triage
         self._settler = settler
         self._slots = slots
         self._context = context
         self._suspect_ended = suspect_ended
-        self._newest_served = newest_served
         self._may_start = may_start
-        self._server_ms = server_ms
+        self._is_intact = is_intact
+        self._dropped = dropped
         self._reporter = Reporter(settler.report)
-        self._calls: dict[asyncio.Task[None], Sequence[Entry]] = {}
+        self._calls: dict[asyncio.Task[Any], Sequence[Entry]] = {}
         self._settling: dict[asyncio.Task[None], Sequence[Entry]] = {}
-        self._deadlines: dict[asyncio.Task[None], float] = {}
+        self._deadlines: dict[asyncio.Task[Any], float] = {}
         self._rng = random.Random()
         self._closing = False
         self.suspects = 0
@@ -124,30 +107,36 @@ class Executor:
         timeout = self.timeout_of(kind.name)
         suspect = chunk[0].starts >= SUSPECT_AFTER
         self.suspects += suspect
-        jobs, outcomes = self._read(kind, chunk)
+        jobs, outcomes = self._triage.read(kind, chunk)
         loop = asyncio.get_running_loop()
         task = loop.create_task(self._call(kind, jobs, outcomes, timeout))
         self._calls[task] = chunk
         self._deadlines[task] = time.monotonic() + timeout + _CANCEL_GRACE_SECONDS
 
-        def end() -> None:
+        def end(entries: int) -> None:
             if self._calls.pop(task, None) is None:
                 return  # given up before
             del self._deadlines[task]
             last.cancel()
-            self._slots.end(_place(chunk), len(chunk))
+            self._slots.end(_place(chunk), entries)
             if suspect:
                 self.suspects -= 1
                 self._suspect_ended()
 
-        def finished(_: asyncio.Task[None]) -> None:
-            end()
-            if not task.cancelled() and (error := task.exception()):
-                structlog.get_logger("riptide.worker").error("internal error", exc_info=error)
+        def finished(_: asyncio.Task[bool]) -> None:
+            error = None if task.cancelled() else task.exception()
+            dropped = not (task.cancelled() or error or task.result())
+            end(0 if dropped else len(chunk))
+            if error:
+                get_logger("riptide.worker").error("internal error", exc_info=error)
+            elif dropped:
+                self._dropped()
 
         def give_up() -> None:
+            if task.done():
+                return  # after a pause of the whole process both are due at once
             # The handler swallows its cancellation: it may go on, but nobody waits for it any more.
-            end()
+            end(len(chunk))
             error = _too_long(timeout)
             self._in_background([(job.entry, self._outcome(job, error)) for job in jobs])
 
@@ -180,86 +169,46 @@ class Executor:
         chunks = (*self._calls.values(), *self._settling.values(), self._settler.stuck)
         return [entry.id for chunk in chunks for entry in chunk if place_of(entry) == place]
 
-    def crowding(self, kind: str, partition: str) -> list[bytes]:
-        """The tenants that each have at least half of what is being run of one type in one partition."""
-        tenants = Counter(
-            tenant_of(entry)
-            for chunk in self._calls.values()
-            for entry in chunk
-            if entry.kind == kind and entry.partition == partition
-        )
-        return [tenant for tenant, count in tenants.items() if 2 * count >= tenants.total()]
+    def crowding(self, kind: str, partition: str) -> dict[bytes, float]:
+        """The tenants that each have at least half of what is being run of one type in one partition, and how
+        many of its entries end in a second."""
+        latest = time.monotonic() + self.timeout_of(kind) + _CANCEL_GRACE_SECONDS
+        ages: defaultdict[bytes, list[float]] = defaultdict(list)
+        for task, chunk in self._calls.items():
+            age = latest - self._deadlines.get(task, latest)
+            for entry in chunk:
+                if entry.kind == kind and entry.partition == partition:
+                    ages[tenant_of(entry)].append(age)
+        running = sum(map(len, ages.values()))
+        # Of calls that run, half is over on average.
+        return {
+            tenant: len(each) / (2 * fmean(each)) if any(each) else math.inf
+            for tenant, each in ages.items()
+            if 2 * len(each) >= running
+        }
 
-    async def _call(
-        self, kind: CommandType, jobs: list[Job], outcomes: list[tuple[Entry, Outcome]], timeout: float
-    ) -> None:
+    async def _call(self, kind: CommandType, jobs: list[Job], outcomes: Outcomes, timeout: float) -> bool:
+        """False if nothing was started, nor settled."""
+        # Since they were read the whole process may have stood still, and others may have been given them.
+        if not self._is_intact():
+            return False
         if jobs:
-            current.jobs.set(jobs)  # in the context of this task, which ends with it
             self._reporter.attend(jobs)
             ended = await self._handle(kind, jobs, timeout)
             if not self._reporter.idle:
                 failed = [job for job, (_, how) in zip(jobs, ended, strict=True) if not isinstance(how, Done)]
                 await self._reporter.finish(jobs, failed)
             outcomes += ended
-        if any(isinstance(outcome, Elsewhere) for _, outcome in outcomes):
-            outcomes = await self._placed(kind, outcomes)
-        await self._settler.settle(outcomes)
+        await self._settler.settle(await self._triage.place(kind, outcomes))
+        return True
 
-    async def _placed(
-        self, kind: CommandType, outcomes: list[tuple[Entry, Outcome]]
-    ) -> list[tuple[Entry, Outcome]]:
-        """Bodies that are newer than this release wait for a living worker that reads them; without one they
-        are dead letters."""
-        newest: float = math.inf  # nothing is buried because the server could not be asked
-        with contextlib.suppress(RiptideError):
-            newest = await self._newest_served(kind.name)
-        return [
-            (entry, Buried("unknown-version", outcome.error))
-            if isinstance(outcome, Elsewhere) and outcome.version > newest
-            else (entry, outcome)
-            for entry, outcome in outcomes
-        ]
-
-    def _read(
-        self, kind: CommandType, chunk: Sequence[Entry]
-    ) -> tuple[list[Job], list[tuple[Entry, Outcome]]]:
-        jobs: list[Job] = []
-        outcomes: list[tuple[Entry, Outcome]] = []
-        limit = self._settings.workers.max_attempts
-        for entry in chunk:
-            try:
-                message = read(entry, self._settings.streams.max_body_bytes)
-                job = parse_job(entry, message, kind.model, self._only_tenant)
-            except UnknownVersion as error:
-                outcomes.append((entry, self._unread(message.version, kind, str(error))))
-                continue
-            except (Malformed, MalformedBody) as error:
-                outcomes.append((entry, Buried("malformed", str(error))))
-                continue
-            except Exception as error:  # noqa: BLE001 - a model's own validator or upcaster may raise anything
-                outcomes.append((entry, Buried("malformed", describe(error), format_trace(error))))
-                continue
-            if message.due_ms is not None and message.due_ms > self._server_ms():
-                outcomes.append((entry, Postponed(message.due_ms)))
-            elif message.attempts < limit:
-                jobs.append(job)
-            else:
-                text = f"started {message.attempts} times without an end: each time its worker died"
-                outcomes.append((entry, Buried("lost", text)))
-        return jobs, outcomes
-
-    def _unread(self, version: int, kind: CommandType, error: str) -> Outcome:
-        if version < kind.model.version:
-            return Buried("unknown-version", error)
-        return Elsewhere(self._rng.uniform(*_ELSEWHERE_SECONDS), error, version)
-
-    async def _handle(
-        self, kind: CommandType, jobs: list[Job], timeout: float
-    ) -> list[tuple[Entry, Outcome]]:
+    async def _handle(self, kind: CommandType, jobs: list[Job], timeout: float) -> Outcomes:
         error: Exception | None = None
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
+                # Not before: the limit's timer copies the context of this task, and outlives it for a while.
+                current.jobs.set(jobs)
                 await kind.handler.handle(jobs, self._context)
         except asyncio.CancelledError:
             if not _cancelled_from_outside():

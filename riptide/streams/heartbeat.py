@@ -8,8 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-import structlog
-
+from riptide.logger import get_logger
 from riptide.store.operation import Operation
 from riptide.store.sync import Store
 from riptide.streams.members import Beat
@@ -68,7 +67,7 @@ class Heartbeat(threading.Thread):
         try:
             beat = self._store.run(self._beat())
         except Exception as error:  # noqa: BLE001 - without this thread the worker would be dead to all others
-            structlog.get_logger("riptide.heartbeat").warning("heartbeat failed", error=str(error))
+            get_logger("riptide.heartbeat").warning("heartbeat failed", error=str(error))
             return self._interval
         if not self._stopped.is_set():
             self._heard(beat, sent)
@@ -86,9 +85,7 @@ class Heartbeat(threading.Thread):
 def start_anew(*, asked_to_stop: bool) -> None:
     """Replace this process by a new run of the same command, after writing where every thread stood; end it
     if it was asked to stop."""
-    structlog.get_logger("riptide.heartbeat").critical(
-        "a handler holds the event loop past its timeout; starting anew"
-    )
+    get_logger("riptide.heartbeat").critical("a handler holds the event loop past its timeout; starting anew")
     faulthandler.dump_traceback(sys.stderr.fileno(), all_threads=True)
     sys.stdout.flush()
     sys.stderr.flush()

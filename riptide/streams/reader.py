@@ -7,9 +7,8 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-import structlog
-
 from riptide.errors import RiptideError
+from riptide.logger import get_logger
 from riptide.store.blocking import BlockingConnection
 from riptide.store.keys import GROUP
 from riptide.streams.intake import Intake, Poll, Sort, Stream, Wait
@@ -70,9 +69,7 @@ class Reader:
                 except RiptideError as error:
                     failures += 1
                     self._in_doubt = True
-                    structlog.get_logger("riptide.reader").warning(
-                        "cannot read", error=str(error), failures=failures
-                    )
+                    get_logger("riptide.reader").warning("cannot read", error=str(error), failures=failures)
                     self._intake.expect_all()
                     await asyncio.sleep(
                         self._rng.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10)))
@@ -189,7 +186,7 @@ class Reader:
     async def _lost(self, error: Exception) -> None:
         """The stream or its group is gone (NOGROUP; on Redis 7.0 a blocked read ends with UNBLOCKED), or
         the server refuses."""
-        structlog.get_logger("riptide.reader").warning("read refused", error=str(error))
+        get_logger("riptide.reader").warning("read refused", error=str(error))
         await asyncio.sleep(self._rng.uniform(0, 0.1))
         await self._repair()
         self._intake.expect_all()

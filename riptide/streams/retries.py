@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-import structlog
-
 from riptide.errors import RiptideError
+from riptide.logger import get_logger
 from riptide.store.aio import AsyncStore
 from riptide.streams.takeover import PartitionOps
 
@@ -49,7 +48,7 @@ class Retries:
         try:
             promoted = await self._store.run(partition.promote())
         except RiptideError as error:
-            structlog.get_logger("riptide.worker").warning("cannot put retries back yet", error=str(error))
+            get_logger("riptide.worker").warning("cannot put retries back yet", error=str(error))
             self.arm(partition.partition, _AFTER_FAILURE_SECONDS)
             return
         if promoted.next_in is not None:

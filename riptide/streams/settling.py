@@ -7,12 +7,11 @@ import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
 
-import structlog
-
 from riptide.errors import RiptideError, ServerUnavailable
+from riptide.logger import get_logger
 from riptide.store.aio import AsyncStore
 from riptide.streams.completion import FENCED, Completion
-from riptide.streams.job import Again, Buried, Elsewhere, Job, Outcome
+from riptide.streams.job import DONE, Again, Buried, Elsewhere, Job, Outcome
 from riptide.streams.message import Entry, claim_of, log_facts
 
 _LONGEST_PAUSE = 1.0
@@ -41,7 +40,7 @@ class Settler:
         self._flushing: asyncio.Task[None] | None = None
         #: Entries whose outcome the server refuses; at worst they wait until this worker is taken over.
         self.stuck: list[Entry] = []
-        self._log = structlog.get_logger("riptide.worker")
+        self._log = get_logger("riptide.worker")
         self._tries: dict[str, int] = {}
         self._rng = random.Random()
 
@@ -138,6 +137,8 @@ class Settler:
 
     def _report(self, outcomes: Settled) -> None:
         for entry, outcome in outcomes:
+            if outcome is DONE:
+                continue
             match outcome:
                 case Buried(reason, error):
                     self._log.error("dead letter", **log_facts(entry), reason=reason, error=error)

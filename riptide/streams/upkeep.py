@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from riptide.config import StreamsSettings
+from riptide.logger import get_logger
 from riptide.store.keys import ARCHIVE_GROUP, GROUP, Keys
 from riptide.store.operation import Operation
 from riptide.store.script import Script
@@ -79,7 +78,7 @@ class PinAlarm:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], str | None] = {}
-        self._log = structlog.get_logger("riptide.streams")
+        self._log = get_logger("riptide.streams")
 
     def note(self, partition: str, kinds: Sequence[str], pinned: Sequence[Pinned]) -> None:
         now = {(pin.kind, partition): pin for pin in pinned}

@@ -25,6 +25,7 @@ from riptide.streams.registry import CommandType, Registry, load_handlers, load_
 from riptide.streams.settling import Settled, Settler
 from riptide.streams.slots import Slots
 from riptide.streams.takeover import PartitionOps
+from riptide.streams.triage import Triage
 from riptide.testing.clock import MovableClock
 from riptide.testing.run import Run, run_of
 from riptide.testing.schedule import MovedSchedules
@@ -61,7 +62,7 @@ class AsyncInlineWorker:
             self._store, _Moved(self._keys, settings, self._name, clock), self._fenced, self._settled
         )
         slots = Slots(list(self._types.values()), _MOST_STARTS)
-        self._executor = Executor(settings, settler, slots, context, lambda: None, server_ms=clock.now_ms)
+        self._executor = Executor(settings, Triage(settings, clock.now_ms), settler, slots, context)
 
     async def drain(self) -> list[Run]:
         """Carry out all that is due by the clock, and what comes of it, until nothing is. Schedules that are

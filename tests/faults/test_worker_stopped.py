@@ -21,17 +21,22 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("how", ["async", "block"])
-def test_a_slow_handler_of_a_living_worker_runs_once(alone: Deployment, tmp_path: Path, how: str) -> None:
+def test_a_slow_handler_of_a_living_worker_runs_once(
+    alone: Deployment, tmp_path: Path, how: str, pytestconfig: pytest.Config
+) -> None:
     """Also one that blocks the event loop's thread: several leases long, with an idle worker at hand."""
     into = alone.prefix
+    seconds = float(pytestconfig.getoption("--slow-handler-seconds"))
+    settings = {} if seconds else SHORT
+    seconds = seconds or 4 * SHORT["workers"]["lease_seconds"]
     with (
         riptide.connect(config=alone.settings()) as rt,
-        WorkerProcess(alone, tmp_path, commands=["effect"], **SHORT) as slow,
+        WorkerProcess(alone, tmp_path, commands=["effect"], **settings) as slow,
     ):
-        ref = rt.publish(Effect(into=into, seconds=4, how=how))
+        ref = rt.publish(Effect(into=into, seconds=seconds, how=how))
         eventually(lambda: alone.starts(into), "the start")
-        with WorkerProcess(alone, tmp_path, **SHORT):
-            assert rt.wait(ref, PATIENCE).state == "done"
+        with WorkerProcess(alone, tmp_path, **settings):
+            assert rt.wait(ref, seconds + PATIENCE).state == "done"
         assert slow.returncode is None
     assert [(attempt, pid) for _, attempt, pid in alone.starts(into)] == [(1, slow.pid)]
     assert sum(alone.ends(into).values()) == 1

@@ -73,9 +73,12 @@ def wait_archived(settings: Settings, kind: str = "noop") -> None:
 
 def problems(settings: Settings, kind: str = "noop") -> list[str]:
     """Gaps in the archive."""
-    blobs, prefix = open_blobs(settings.blobs), settings.cache.key_prefix
+    return gaps(open_blobs(settings.blobs), settings.cache.key_prefix, kind)
+
+
+def gaps(blobs: Blobs, prefix: str, kind: str, partition: str | None = None) -> list[str]:
     continuity, found = reading.Continuity(), []
-    for segment in segments(blobs, prefix, kind):
+    for segment in segments(blobs, prefix, kind, partition):
         with reading.opened(blobs, prefix, segment) as reader:
             if gap := continuity.gap(reader):
                 found.append(gap)

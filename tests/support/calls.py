@@ -57,6 +57,8 @@ class CallProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         self._close()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would not wake who waits for a client
         self._listener.close()
 
     def _close(self) -> None:
@@ -120,9 +122,12 @@ class _Pair:
 
     def pump(self) -> None:
         """Until one side ends, or the strike falls."""
+        sides = {side.fileno(): side for side in (self._client, self._server)}
+        watch = select.poll()  # unlike select it takes any number of a file
+        for number in sides:
+            watch.register(number, select.POLLIN)
         while not self._proxy.closed:
-            ready, _, _ = select.select([self._client, self._server], [], [], 1)
-            for source in ready:
+            for source in [sides[number] for number, _ in watch.poll(1000)]:
                 data = source.recv(_CHUNK)
                 if not data or self._proxy.closed:
                     return

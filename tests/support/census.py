@@ -26,8 +26,9 @@ def unfinished(client: Any, keys: Keys, kinds: Iterable[str], partitions: Iterab
     found: dict[str, str] = {}
     for kind in kinds:
         for partition in partitions:
-            for first, where in _in_stream(client, keys.commands(kind, partition)):
-                found[f"{kind}.{partition}.{first}"] = where
+            for slow in (False, True):
+                for first, where in _in_stream(client, keys.stream(kind, partition, slow=slow)):
+                    found[f"{kind}.{partition}.{first}"] = where
             for first, due in client.zrange(keys.retry(kind, partition), 0, -1, withscores=True):
                 where = "put back" if due == float("inf") else "waiting for its retry"
                 found.setdefault(f"{kind}.{partition}.{first.decode()}", where)

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
@@ -29,6 +29,7 @@ from riptide.errors import PublishRefused, PublishUnknown, ServerUnavailable
 from riptide.reads.aio_client import aconnect
 from riptide.reads.assembly import assemble
 from riptide.reads.sync_client import RipTide
+from riptide.state.archive.archiver import make_archiver
 from riptide.store.sync import open_store
 from riptide.streams.message import Ref
 from riptide.streams.registry import CommandType
@@ -45,7 +46,7 @@ KINDS = tuple(recorded.HANDLERS)
 QUICK: dict[str, Any] = {
     "workers": {"lease_seconds": 0.6, "modules": (MODULE,)},
     "distributed": {"heartbeat_interval_ms": 150},
-    "streams": {"block_ms": 200},
+    "streams": {"block_ms": 200, "archive": False},
     "redis": {"retry_delay_ms": 5},
 }
 _PR_SET_PDEATHSIG = 1
@@ -111,7 +112,8 @@ async def recorded_worker(
     context.worker = lambda: worker.name
     running = asyncio.create_task(worker.run())
     try:
-        yield worker
+        async with _archiving(settings):
+            yield worker
     finally:
         worker.stop()
         try:
@@ -119,6 +121,21 @@ async def recorded_worker(
         finally:
             beat_store.close()
             await rt.aclose()
+
+
+@asynccontextmanager
+async def _archiving(settings: Settings) -> AsyncIterator[None]:
+    """As `riptide worker` does, if the place's settings ask for it; at the end it holds up nobody's loop."""
+    archiver = make_archiver(settings)
+    if archiver is None:
+        yield
+        return
+    archiver.start()
+    try:
+        yield
+    finally:
+        archiver.stop()
+        await asyncio.to_thread(archiver.join, PATIENCE)
 
 
 def work(place: Place, kinds: Sequence[str] = KINDS) -> None:
@@ -174,7 +191,8 @@ def _publish(rt: RipTide, batch: Sequence[riptide.Outgoing]) -> list[Ref] | Publ
         try:
             if len(batch) > 1:
                 return rt.publish_many(batch)
-            return [rt.publish(batch[0].command, tenant=batch[0].tenant)]
+            [one] = batch
+            return [rt.publish(one.command, tenant=one.tenant, delay=one.delay)]
         except PublishUnknown as error:
             return error
         except ServerUnavailable:  # nothing was published, it says: then this is no repetition
@@ -195,6 +213,22 @@ def produce(place: Place, batches: Sequence[Sequence[riptide.Outgoing]], pause: 
         for batch in batches:
             send(rt, recorder, batch)
             time.sleep(pause)
+
+
+def cancel(place: Place, told: Sequence[tuple[str, str]]) -> None:
+    """The life of a client that cancels commands, each (token, reference), until it is told the outcome."""
+    with closing(Recorder(place.directory)) as recorder, recorded_client(place) as rt:
+        for token, ref in told:
+            if _cancelled(rt, ref):
+                recorder.add("cancelled", token=token)
+
+
+def _cancelled(rt: RipTide, ref: str) -> bool:
+    while True:
+        try:
+            return rt.cancel(ref).state == "cancelled"
+        except ServerUnavailable:
+            time.sleep(0.02)
 
 
 # Processes

@@ -1,11 +1,13 @@
 """Finds keys that would stay for ever: those without a lifetime that nothing is known to bound."""
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from riptide.store.keys import PARTITIONS
+from tests.support.waiting import PATIENCE
 
 _P = r"\{[0-9]+\}"
 _KIND = r"[a-z][a-z0-9_]*"
@@ -21,11 +23,13 @@ ALLOWED: dict[str, str] = {
     r"tenant:\{[^}]+\}:~generation": "10_000",  # one for each tenant that ever used tags
 }
 
+_LOOK_SECONDS = 0.1
+
 
 def leaked(client: Any, prefix: str, *, kinds: int, members: int) -> list[str]:
     """What is wrong with the keys under `prefix`: a line for each key, or pattern, that is not bounded.
 
-    `kinds`: how many command types there are; `members`: how many processes beat, or have died a moment ago.
+    `kinds`: how many command types there are; `members`: how many processes live.
     """
     numbers = {"kinds": kinds, "members": members, "partitions": len(PARTITIONS)}
     found: Counter[str] = Counter()
@@ -41,6 +45,17 @@ def leaked(client: Any, prefix: str, *, kinds: int, members: int) -> list[str]:
         if count > most:
             wrong.append(f"{count} keys {pattern}; there should be {ALLOWED[pattern]} = {most} at most")
     return wrong
+
+
+def wait_for_no_leaks(client: Any, prefix: str, *, kinds: int, members: int) -> None:
+    """Wait until nothing is leaked: what the dead leave goes when others have found them dead.
+
+    AssertionError tells what is leaked when patience ends.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while wrong := leaked(client, prefix, kinds=kinds, members=members):
+        assert time.monotonic() < deadline, "\n".join(wrong)
+        time.sleep(_LOOK_SECONDS)
 
 
 def lasting(client: Any, prefix: str) -> Iterator[str]:

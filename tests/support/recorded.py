@@ -37,6 +37,7 @@ class Bundle(Command):
     type: ClassVar[str] = "bundle"
     tenant_required: ClassVar[bool] = False
     token: str
+    ballast: str = ""
 
 
 COMMANDS: list[type[Command]] = [Step, Bundle]

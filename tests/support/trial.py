@@ -15,7 +15,7 @@ from tests.support.checker import Verdict, check
 from tests.support.crew import KINDS, Hand, Place, recorded_client, send
 from tests.support.history import Record, Recorder, now, read_history
 from tests.support.recorded import Bundle, Step
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 _ASKED = 100  # so many commands' states are asked for at the end
 #: What handlers are told to do, and how often in a hundred commands.
@@ -107,6 +107,30 @@ class Trial:
         """Records of one kind so far."""
         mark = f'"what":"{what}"'.encode()
         return sum(file.read_bytes().count(mark) for file in self.place.directory.glob("*.jsonl"))
+
+    def members(self) -> list[str]:
+        """Names of all that count as members, the dead that nobody has forgotten among them."""
+        return [name.decode() for name in self.client.zrange(self.keys.control("members"), 0, -1)]
+
+    def silence(self) -> list[float]:
+        """Seconds since the last heartbeat of each member, by the server's clock."""
+        seconds, micros = self.client.time()
+        beats = self.client.zrange(self.keys.control("members"), 0, -1, withscores=True)
+        return [seconds + micros / 1e6 - beat / 1000 for _, beat in beats]
+
+    def wait_for_members(self, workers: Sequence[Hand]) -> None:
+        """Wait until these processes, and nobody else, are members, and all of them have joined.
+
+        A count would not do: for a lease the dead count too."""
+        pids = sorted(str(hand.pid) for hand in workers)
+
+        def joined() -> bool:
+            names = self.members()
+            fences = [self.keys.fence(p, name) for name in names for p in PARTITIONS]
+            there = not fences or self.client.exists(*fences) == len(fences)
+            return there and sorted(name.split(".")[-2] for name in names) == pids
+
+        eventually(joined, "the members to be those that live")
 
     def rest(self, patience: float = 2 * PATIENCE) -> dict[str, str]:
         """Wait until nothing waits or runs; what is left if that never comes."""

@@ -60,7 +60,7 @@ async def _joined(rt: AsyncRipTide, worker: Worker, task: asyncio.Task[None]) ->
     async def is_member() -> bool:
         if task.done():
             await task
-        return await rt.store.run(worker._members.is_member(worker.name))
+        return await rt.store.run(worker._ground.members.is_member(worker.name))
 
     await aeventually(is_member, "the worker to join")
 

@@ -19,7 +19,7 @@ from pydantic import (
 from riptide.config.values import Mapping, Optional, Section, WholeSeconds
 from riptide.names import check_tenant
 
-_UNITS = {"": 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
+_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"\s*([0-9]{1,10})\s*([a-z]*)\s*", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z", re.ASCII)
 _CRON_FIELDS = 5
@@ -65,7 +65,7 @@ def _check_names(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _schema(least: int) -> WithJsonSchema:
-    pattern = r"^ *[0-9]+ *(s|min|h|d)? *$"
+    pattern = r"^ *[0-9]+ *(s|m|min|h|d)? *$"
     return WithJsonSchema(
         {"anyOf": [{"type": "integer", "minimum": least}, {"type": "string", "pattern": pattern}]}
     )

@@ -50,6 +50,12 @@ class StreamsSettings(Section):
         le=1024**3,
         description="Bytes of a segment of the archive, compressed, above which the next one begins.",
     )
+    archive_retention_days: Annotated[int | None, Optional] = Field(
+        None,
+        ge=1,
+        le=36_500,
+        description="Days after which a command leaves the archive; for ever, if none are given.",
+    )
     replay_window_seconds: Seconds = Field(
         86400, description="Seconds that a finished command stays in its stream, to be replayed from there."
     )

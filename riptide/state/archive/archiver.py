@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from riptide.config import Settings
 from riptide.errors import RiptideError
+from riptide.logger import get_logger
 from riptide.state.archive.names import folder, segment_name
 from riptide.state.archive.operations import Lease, PartitionArchive, Waiting
+from riptide.state.archive.retention import Retention
 from riptide.state.archive.segment import Header, SegmentWriter
 from riptide.state.blobs import Blobs, open_blobs
 from riptide.state.blobs.contract import check_prefix
@@ -59,6 +59,7 @@ class Archiver(threading.Thread):
         for kind in kinds:
             check_prefix(folder(self._prefix, kind, PARTITIONS[0]))
         self._partitions = {p: PartitionArchive(keys, kinds, p) for p in PARTITIONS}
+        self._retention = Retention(blobs, self._prefix, settings.streams.archive_retention_days)
         self._seconds = settings.streams.archive_seconds
         shortest, longest = _LEASE_SECONDS
         self._lease = max(shortest, min(longest, self._seconds))
@@ -67,7 +68,7 @@ class Archiver(threading.Thread):
         self._raw = RawReader(settings)
         self._uploads = ThreadPoolExecutor(1, "archive-upload")
         self._stopped = threading.Event()
-        self._log = structlog.get_logger("riptide.archive")
+        self._log = get_logger("riptide.archive")
 
     def run(self) -> None:
         failures = 0
@@ -135,6 +136,7 @@ class Archiver(threading.Thread):
             for stream in lease.streams:
                 if self._is_due(stream):
                     self._archive(held, stream)
+            self._retention.sweep(lease, lambda: self._goes_on(held))
         except LeaseLost as error:
             self._log.info("archiving goes on elsewhere", partition=lease.partition, reason=str(error))
 
@@ -146,7 +148,7 @@ class Archiver(threading.Thread):
             segment = _Copy(self._raw, held.partition.stream(stream.kind), position, size)
             more = segment.fill(
                 self._settings.streams.archive_segment_bytes,
-                lambda: self._stopped.is_set() or not self._still(held),
+                lambda: not self._goes_on(held),
             )
             if segment.count == 0:
                 return
@@ -180,19 +182,24 @@ class Archiver(threading.Thread):
                 return upload.result(timeout=self._lease / 4)
             if upload.done():
                 return upload.result()  # the TimeoutError was its own
-            self._still(held)
+            self._keep(held)
 
-    def _still(self, held: _Held) -> bool:
+    def _goes_on(self, held: _Held) -> bool:
+        if self._stopped.is_set():
+            return False
+        self._keep(held)
+        return True
+
+    def _keep(self, held: _Held) -> None:
         """Keep the lease; raises LeaseLost if it is another's."""
         if time.monotonic() - held.since < self._lease / 4:
-            return True
+            return
         assert self._store is not None
         sent = time.monotonic()
         lease = self._store.run(held.partition.take(self._who, self._lease_ms))
         if lease.token != held.token:
             raise LeaseLost("its lease was taken")
         held.since = sent
-        return True
 
 
 class _Copy:

@@ -32,12 +32,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What a worker hears that wants to archive a partition. `token` is None if another does."""
+    """What a worker hears that wants to archive a partition. `token` is None if another does, for `other_ms`
+    more; `server_ms` is the server's time, Unix ms."""
 
     partition: str
     token: int | None
-    other_ms: int
-    streams: tuple[Waiting, ...]
+    other_ms: int = 0
+    server_ms: int = 0
+    streams: tuple[Waiting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,12 @@ class PartitionArchive:
         """Take the lease, or keep it; it carries a token that only grows."""
 
         def parse(reply: Any) -> Lease:
-            token, *rest = reply
+            token, milliseconds, *streams = reply
             if token == 0:
-                return Lease(self.partition, None, rest[0], ())
-            rows = zip(self._kinds, rest, strict=True)
-            return Lease(self.partition, token, 0, tuple(_waiting(kind, row) for kind, row in rows if row))
+                return Lease(self.partition, None, other_ms=milliseconds)
+            rows = zip(self._kinds, streams, strict=True)
+            waiting = tuple(_waiting(kind, row) for kind, row in rows if row)
+            return Lease(self.partition, token, server_ms=milliseconds, streams=waiting)
 
         return _TAKE.call(self._all, [ARCHIVE_GROUP, who, lease_ms, *self._kinds], parse)
 

@@ -23,7 +23,8 @@ class S3Blobs:
             from obstore.store import S3Store
         except ImportError:
             raise ConfigError(
-                f"blobs.url is {settings.url}, which needs: pip install 'riptide-persistence[s3]'"
+                f"blobs.url is {settings.url}, which needs the extra s3: "
+                "pip install '.[s3]' in RipTide's checkout"
             ) from None
         self._client: Any = obstore
         bucket, _, prefix = settings.url.removeprefix("s3://").strip("/").partition("/")

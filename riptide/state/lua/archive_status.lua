@@ -4,6 +4,7 @@
 -- ARGV: 1 group; 2 how many entries to count at most where the server does not know; then the type of each stream
 -- Returns: {owner, or empty; ms until its lease ends; then for each stream {position, or empty if nothing has been archived;
 --          entries archived; Unix seconds of the last segment, or 0; entries that wait, or -1; age in ms of the oldest, or -1}}
+-- include: groups.lua
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HMGET', KEYS[1], 'owner', 'until')
@@ -12,12 +13,8 @@ for i = 2, #KEYS do
   local kind = ARGV[i + 1]
   local saved = redis.call('HMGET', KEYS[1], 'position:' .. kind, 'archived:' .. kind, 'moved:' .. kind)
   local position, lag = saved[1] or '0-0', -1
-  local groups = redis.pcall('XINFO', 'GROUPS', KEYS[i])
-  for _, row in ipairs(groups.err and {} or groups) do
-    local at = {}
-    for j = 1, #row, 2 do at[row[j]] = row[j + 1] end
-    if at['name'] == ARGV[1] then position, lag = at['last-delivered-id'], at['lag'] or -1 end
-  end
+  local group = groups_of(KEYS[i])[ARGV[1]]
+  if group then position, lag = group['last-delivered-id'], group['lag'] or -1 end
   local waiting = redis.pcall('XRANGE', KEYS[i], '(' .. position, '+', 'COUNT', 1)
   local age = -1
   if waiting.err or not waiting[1] then

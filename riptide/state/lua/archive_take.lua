@@ -2,8 +2,12 @@
 -- Takes or keeps the lease on archiving one partition, makes the archive's groups, and tells what waits for it.
 -- KEYS: 1 who archives; 2.. the streams
 -- ARGV: 1 group; 2 who asks; 3 lease in ms; then the type of each stream
--- Returns: {0; ms until the lease of another ends}, or {token; then for each stream {position; age in ms of the first entry
---          after it, or -1 if there is none; bytes of that entry; entries after it, or -1}, empty where the key is no stream}
+-- Returns: {0; ms until the lease of another ends}, or {token; Unix ms; then for each stream {position; age in ms of the
+--          first entry after it, or -1 if there is none; bytes of that entry; entries after it, or -1}, empty where the key
+--          is no stream}
+-- include: fields.lua
+-- include: groups.lua
+-- include: ids.lua
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HMGET', KEYS[1], 'owner', 'until', 'token')
@@ -11,20 +15,6 @@ if held[1] ~= ARGV[2] and held[1] and tonumber(held[2]) > now then return {0, to
 local token = tonumber(held[3])
 if held[1] ~= ARGV[2] then token = redis.call('HINCRBY', KEYS[1], 'token', 1) end
 redis.call('HSET', KEYS[1], 'owner', ARGV[2], 'until', now + tonumber(ARGV[3]))
-
-local function fields(flat)
-  local at = {}
-  for i = 1, #flat, 2 do at[flat[i]] = flat[i + 1] end
-  return at
-end
-
-local function later(a, b) -- is entry id a later than b? As numbers of any length.
-  local function longer(x, y) return #x ~= #y and #x > #y or #x == #y and x > y end
-  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
-  if a_ms ~= b_ms then return longer(a_ms, b_ms) end
-  return longer(a_seq, b_seq)
-end
 
 -- Where the archive begins: where it had come, if this is still the stream that it had come to. `born` is since when
 -- (ms) this stream has been there; what is older has never been in it. 0: that cannot be told.
@@ -46,19 +36,10 @@ local function begin(key, kind)
   return redis.pcall('XGROUP', 'CREATE', key, ARGV[1], '0', 'MKSTREAM')
 end
 
-local function group_of(key)
-  local groups = redis.pcall('XINFO', 'GROUPS', key)
-  if groups.err then return nil end
-  for _, row in ipairs(groups) do
-    local at = fields(row)
-    if at['name'] == ARGV[1] then return at end
-  end
-end
-
-local reply = {token}
+local reply = {token, now}
 for i = 2, #KEYS do
-  local group = group_of(KEYS[i])
-  if not group and not begin(KEYS[i], ARGV[i + 2]).err then group = group_of(KEYS[i]) end
+  local group = groups_of(KEYS[i])[ARGV[1]]
+  if not group and not begin(KEYS[i], ARGV[i + 2]).err then group = groups_of(KEYS[i])[ARGV[1]] end
   local row = {}
   if group then
     local position = group['last-delivered-id']

@@ -4,28 +4,13 @@
 -- ARGV: 1 group; 2 type; 3.. first entry ids
 -- Returns: for each: waits (it will be carried out, or is being), done (it was handed out and has ended), cancelled,
 --          or unknown (it has never been in this stream)
-local function fields(flat)
-  local at = {}
-  for i = 1, #flat, 2 do at[flat[i]] = flat[i + 1] end
-  return at
-end
-
-local function later(a, b) -- is entry id a later than b? As numbers of any length.
-  local function longer(x, y) return #x ~= #y and #x > #y or #x == #y and x > y end
-  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
-  if a_ms ~= b_ms then return longer(a_ms, b_ms) end
-  return longer(a_seq, b_seq)
-end
-
+-- include: fields.lua
+-- include: groups.lua
+-- include: ids.lua
 local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
 local stream = info.err and {length = 0, ['entries-added'] = 0} or fields(info)
-local given = '0-0'
-local groups = redis.pcall('XINFO', 'GROUPS', KEYS[1])
-for _, row in ipairs(groups.err and {} or groups) do
-  local group = fields(row)
-  if group['name'] == ARGV[1] then given = group['last-delivered-id'] end
-end
+local group = groups_of(KEYS[1])[ARGV[1]]
+local given = group and group['last-delivered-id'] or '0-0'
 -- What is older than the stream has never been in it: the server lost its data and began anew.
 local born = redis.call('HGET', KEYS[3], 'born:' .. ARGV[2])
 local oldest = born and born .. '-0' or '0-0'

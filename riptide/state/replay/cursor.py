@@ -28,7 +28,8 @@ class Cursor:
     progress: Progress = field(default_factory=Progress)
 
     def save(self, path: Path) -> None:
-        """All of it or nothing: a new file takes the place of the old one."""
+        """All of it or nothing: a new file takes the place of the old one. Raises InvalidInput if it cannot
+        be written."""
         facts = {
             "format": _FORMAT,
             "origin": self.origin,
@@ -41,8 +42,11 @@ class Cursor:
             "tally": [[*names, count] for names, count in self.progress.tally.items()],
         }
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(facts), "utf-8")
-        temporary.replace(path)
+        try:
+            temporary.write_text(json.dumps(facts), "utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            raise InvalidInput(f"progress cannot be kept in {path}: {error.strerror}") from None
 
     @classmethod
     def load(cls, path: Path) -> Self:

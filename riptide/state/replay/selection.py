@@ -82,16 +82,17 @@ def _range(text: str) -> tuple[str, str]:
 
 
 def _ms(text: str, now: datetime) -> int:
-    if span := _SPAN.fullmatch(text):
-        moment = now - timedelta(seconds=int(span[1]) * _UNITS[span[2]])
-    else:
-        try:
+    span = _SPAN.fullmatch(text)
+    try:
+        if span:
+            moment = now - timedelta(seconds=int(span[1]) * _UNITS[span[2]])
+        else:
             moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise InvalidInput(
-                f"{text[:80]!r} is no time: write 2026-11-20T12:00, which is UTC without a zone, "
-                "or how long ago, as in 90min, 2h, 7d"
-            ) from None
+    except (ValueError, OverflowError):
+        raise InvalidInput(
+            f"{text[:80]!r} is no time: write 2026-11-20T12:00, which is UTC without a zone, "
+            "or how long ago, as in 90min, 2h, 7d"
+        ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max(0, int(moment.timestamp() * 1000))

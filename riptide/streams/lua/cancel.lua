@@ -4,35 +4,23 @@
 -- ARGV: 1 group; 2 first entry id; 3 seconds to keep the result
 -- Returns: cancelled, now or earlier; else the state that the command has: running, finished, unknown, queued where it
 --          cannot be found, or that of the result: done, skipped, dead
+-- include: fields.lua
+-- include: groups.lua
+-- include: ids.lua
 local first = ARGV[2]
 local state = redis.call('HGET', KEYS[5], 'state')
 if state and state ~= 'retrying' then return state end
 
-local function named(flat)
-  local at = {}
-  for i = 1, #flat, 2 do at[flat[i]] = flat[i + 1] end
-  return at
-end
-
-local function later(a, b) -- is entry id a later than b?
-  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
-  if tonumber(a_ms) ~= tonumber(b_ms) then return tonumber(a_ms) > tonumber(b_ms) end
-  return tonumber(a_seq) > tonumber(b_seq)
-end
-
 local function entry_of(key, id)
   local row = redis.call('XRANGE', key, id, id)[1]
-  return row and named(row[2])
+  return row and fields(row[2])
 end
 
 local function take_out(key, id) -- of its stream, if no worker has been given it
   local pending = redis.pcall('XPENDING', key, ARGV[1], id, id, 1)
   if not pending.err and pending[1] then return 'running' end
-  for _, row in ipairs(redis.call('XINFO', 'GROUPS', key)) do
-    local group = named(row)
-    if group['name'] == ARGV[1] and not later(id, group['last-delivered-id']) then return 'finished' end
-  end
+  local group = groups_of(key)[ARGV[1]]
+  if group and not later(id, group['last-delivered-id']) then return 'finished' end
   redis.call('XDEL', key, id)
   return 'cancelled'
 end
@@ -44,15 +32,10 @@ if not due then
 elseif due ~= math.huge then
   state = 'cancelled'
 else -- it has been put back, as another entry
-  local id = redis.call('HGET', KEYS[4], first)
-  state = 'queued'
-  for _, key in ipairs({KEYS[1], KEYS[2]}) do
-    local entry = id and string.find(id, '^%d+-%d+$') and entry_of(key, id)
-    if entry and entry['src'] == first then
-      state = take_out(key, id)
-      break
-    end
-  end
+  local id, slow = string.match(redis.call('HGET', KEYS[4], first) or '', '^(%d+-%d+)(.*)$')
+  local key = slow == ':slow' and KEYS[2] or KEYS[1]
+  local entry = id and entry_of(key, id)
+  state = entry and entry['src'] == first and take_out(key, id) or 'queued'
 end
 if state == 'cancelled' then
   redis.call('ZREM', KEYS[3], first)

@@ -3,14 +3,15 @@
 -- KEYS: the streams
 -- ARGV: 1 group
 -- Returns: names of consumers that hold entries; names of those that hold none; each once
+-- include: fields.lua
 local held, seen = {}, {}
 for _, key in ipairs(KEYS) do
   local consumers = redis.pcall('XINFO', 'CONSUMERS', key, ARGV[1])
   for _, row in ipairs(consumers.err and {} or consumers) do
-    local at = {}
-    for i = 1, #row, 2 do at[row[i]] = row[i + 1] end
-    seen[at['name']] = true
-    held[at['name']] = held[at['name']] or at['pending'] > 0
+    local consumer = fields(row)
+    local name = consumer['name']
+    seen[name] = true
+    held[name] = held[name] or consumer['pending'] > 0
   end
 end
 local holding, empty = {}, {}

@@ -5,25 +5,15 @@
 -- ARGV: 1 group; then the type of each stream
 -- Returns: {how many were missing and have been made; then the position in KEYS, from 0 for the first stream, of each
 --          key that is no stream}; nil if the consumer has been fenced off
+-- include: fields.lua
+-- include: ids.lua
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
-
-local function digits_before(a, b) -- as numbers, of any length
-  if #a ~= #b then return #a < #b end
-  return a < b
-end
 
 local function start_of(key, kind)
   local info = redis.pcall('XINFO', 'STREAM', key)
   local saved = not info.err and redis.call('HGET', KEYS[2], kind)
-  if not saved then return '0' end
-  for i = 1, #info, 2 do
-    if info[i] == 'last-generated-id' then
-      local last_ms, last_seq = string.match(info[i + 1], '^(%d+)-(%d+)$')
-      local ms, seq = string.match(saved, '^(%d+)-(%d+)$')
-      if ms == last_ms then return digits_before(last_seq, seq) and '0' or saved end
-      return digits_before(last_ms, ms) and '0' or saved
-    end
-  end
+  if not saved or later(saved, fields(info)['last-generated-id']) then return '0' end
+  return saved
 end
 
 local reply = {0}

@@ -6,25 +6,11 @@
 -- Returns: for each type {entries in the stream; -1 or entries that no consumer has seen; pending; consumers;
 --          waiting retries; dead letters; age in ms of the oldest unfinished entry, or -1; entries ever delivered, or -1;
 --          the group that is furthest behind, or empty; age in ms of the oldest entry that it needs}
+-- include: groups.lua
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function age(id) return now - tonumber(string.match(id, '^(%d+)-')) end
-
-local function named(flat)
-  local at = {}
-  for i = 1, #flat, 2 do at[flat[i]] = flat[i + 1] end
-  return at
-end
-
-local function groups_of(key)
-  local found, rows = {}, redis.pcall('XINFO', 'GROUPS', key)
-  for _, row in ipairs(rows.err and {} or rows) do
-    local group = named(row)
-    found[group['name']] = group
-  end
-  return found
-end
 
 local function first_after(key, id)
   local row = redis.call('XRANGE', key, id, '+', 'COUNT', 1)[1]

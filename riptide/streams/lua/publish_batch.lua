@@ -5,43 +5,6 @@
 --       then for each command: index of its stream in KEYS, how many arguments follow, field, value, ...
 -- Returns: {1 if this number was seen before, else 0; entry id of each command in order}; or the error
 --          FULL <backlog> <stream>, and nothing was published
-
-local function fields(flat)
-  local at = {}
-  for i = 1, #flat, 2 do at[flat[i]] = flat[i + 1] end
-  return at
-end
-
--- How much of a stream is unfinished; estimated by age where the server cannot tell, as after a deletion.
-local function unfinished(stream)
-  local length = redis.call('XLEN', stream)
-  if length == 0 then return 0 end
-  for _, row in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    local group = fields(row)
-    if group['name'] == 'workers' then
-      if group['lag'] then return group['lag'] + group['pending'] end
-      local info = fields(redis.call('XINFO', 'STREAM', stream))
-      local function ms(id) return tonumber(string.match(id, '^%d+')) end
-      local from, to = ms(info['first-entry'][1]), ms(info['last-generated-id'])
-      local share = (to - math.max(from, ms(group['last-delivered-id']))) / math.max(1, to - from)
-      return math.floor(length * share) + group['pending']
-    end
-  end
-  return length
-end
-
--- The error that refuses more for a stream, or nil. Only a stream that is long at all is looked at closely.
-local function full(stream, slow, flag, most)
-  if redis.call('XLEN', stream) + redis.call('XLEN', slow) < most then return nil end
-  local backlog = redis.call('GET', flag)
-  if not backlog then
-    backlog = unfinished(stream) + unfinished(slow)
-    if backlog < most then return nil end
-    redis.call('SET', flag, backlog, 'EX', 1)
-  end
-  return redis.error_reply('FULL ' .. string.format('%d', backlog) .. ' ' .. stream)
-end
-
 local number = tonumber(ARGV[1])
 local last = redis.call('GET', KEYS[1])
 if last then
@@ -55,9 +18,13 @@ if last then
     return redis.error_reply('LANE number ' .. ARGV[1] .. ' comes after ' .. seen)
   end
 end
+local most = tonumber(ARGV[3])
 for i = 2, #KEYS, 3 do
-  local refusal = full(KEYS[i], KEYS[i + 1], KEYS[i + 2], tonumber(ARGV[3]))
-  if refusal then return refusal end
+  if redis.call('XLEN', KEYS[i]) + redis.call('XLEN', KEYS[i + 1]) >= most then
+    -- include: backlog.lua
+    local refusal = full(KEYS[i], KEYS[i + 1], KEYS[i + 2], most, true)
+    if refusal then return refusal end
+  end
 end
 local reply = {0}
 local at = 4

@@ -3,11 +3,14 @@
 -- behind them, and hands the others among them to a consumer.
 -- KEYS: 1 the consumer's fence; 2 the stream; 3 the slow stream; 4 retries; 5 bodies of retries
 -- ARGV: 1 group; 2 consumer; 3 how many entries to look at; 4 room for entries of others; 5 type.partition, as in references;
---       then the tenants, an empty one for nobody's
+--       then for each tenant two: itself, empty for nobody; how many entries here are too few to put it behind another one
 -- Returns: {how many were moved; then id and fields of each that is handed over}; nil if the consumer has been fenced off
+-- include: groups.lua
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+local group = groups_of(KEYS[2])[ARGV[1]]
+if not group then return {0} end
 local room, crowding = tonumber(ARGV[4]), {}
-for i = 6, #ARGV do crowding[ARGV[i]] = true end
+for i = 6, #ARGV, 2 do crowding[ARGV[i]] = tonumber(ARGV[i + 1]) end
 
 local function field(fields, name) -- of a name that stands there twice the last one counts
   for i = #fields - 1, 1, -2 do
@@ -33,10 +36,10 @@ local function tenant_in(text) -- of packed fields
   return found
 end
 
--- Whose an entry is; and, if it is one that was put back, its first entry id.
-local function owner(id, fields)
+-- Whose an entry is; and, if it is one that was put back and noted as `place`, its first entry id.
+local function owner(place, fields)
   local first = #fields == 10 and fields[9] == 'orig' and fields[5] == 'src' and fields[6]
-  if first and redis.call('HGET', KEYS[5], first) == id then return tenant_in(fields[10]) or '', first end
+  if first and redis.call('HGET', KEYS[5], first) == place then return tenant_in(fields[10]) or '', first end
   return field(fields, 'tenant') or ''
 end
 
@@ -48,13 +51,15 @@ local function story(id, fields)
   return {'id', name, 'at', issued, 'src', id, 'attempts', '0', 'orig', packed(fields)}
 end
 
-local group
-for _, row in ipairs(redis.call('XINFO', 'GROUPS', KEYS[2])) do
-  local at = {}
-  for i = 1, #row, 2 do at[row[i]] = row[i + 1] end
-  if at['name'] == ARGV[1] then group = at end
+-- Who has little here is not to wait there for what another one has.
+local slow = groups_of(KEYS[3])[ARGV[1]]
+local ahead = slow and redis.call('XRANGE', KEYS[3], '(' .. slow['last-delivered-id'], '+', 'COUNT', 1)[1]
+if ahead then
+  local other, backlog = owner(ahead[1] .. ':slow', ahead[2]), group['lag'] or redis.call('XLEN', KEYS[2])
+  for tenant, few in pairs(crowding) do
+    if tenant ~= other and backlog < few then crowding[tenant] = nil end
+  end
 end
-if not group then return {0} end
 
 local reply, last, count, waiting, places, others = {0}, nil, 0, {}, {}, {}
 for _, row in ipairs(redis.call('XRANGE', KEYS[2], '(' .. group['last-delivered-id'], '+', 'COUNT', ARGV[3])) do
@@ -64,7 +69,7 @@ for _, row in ipairs(redis.call('XRANGE', KEYS[2], '(' .. group['last-delivered-
     local there = redis.call('XADD', KEYS[3], '*', unpack(first and fields or story(id, fields)))
     first = first or id
     waiting[#waiting + 1], waiting[#waiting + 2] = '+inf', first
-    places[#places + 1], places[#places + 2] = first, there -- whoever is given it can tell it from a forged one
+    places[#places + 1], places[#places + 2] = first, there .. ':slow' -- so that it can be told from a forged one
     reply[1] = reply[1] + 1
   else
     if room == 0 then break end

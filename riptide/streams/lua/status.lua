@@ -4,23 +4,12 @@
 -- ARGV: 1 group; 2 first entry id
 -- Returns: {state; field, value, ...; of a field that stands there twice the last one counts}; state is one of queued,
 --          running, scheduled, retrying, finished, unknown, or that of the result: done, skipped, dead, cancelled
+-- include: fields.lua
+-- include: groups.lua
+-- include: ids.lua
 local first = ARGV[2]
-
-local function named(flat)
-  local at = {}
-  for i = 1, #flat, 2 do at[flat[i]] = flat[i + 1] end
-  return at
-end
-
-local function later(a, b) -- is entry id a later than b?
-  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
-  if tonumber(a_ms) ~= tonumber(b_ms) then return tonumber(a_ms) > tonumber(b_ms) end
-  return tonumber(a_seq) > tonumber(b_seq)
-end
-
 local reply = redis.call('HGETALL', KEYS[5])
-local result = named(reply)
+local result = fields(reply)
 
 local function answer(state, ...)
   for _, fact in ipairs({...}) do reply[#reply + 1] = fact end
@@ -30,7 +19,7 @@ end
 
 local function entry_of(key, id)
   local row = redis.call('XRANGE', key, id, id)[1]
-  return row and named(row[2])
+  return row and fields(row[2])
 end
 
 local function holder_of(key, id) -- who works on it, and how often it was given out
@@ -48,27 +37,21 @@ if due and due ~= math.huge then
   return answer(waits, 'attempts', attempts, 'due', string.format('%.0f', due))
 end
 if due then -- it has been put back, as another entry
-  local id = redis.call('HGET', KEYS[4], first)
-  for _, key in ipairs({KEYS[1], KEYS[2]}) do
-    local entry = id and string.find(id, '^%d+-%d+$') and entry_of(key, id)
-    if entry and entry['src'] == first then
-      local worker, starts = holder_of(key, id)
-      if not worker then return answer('queued', 'attempts', entry['attempts']) end
-      return answer('running', 'worker', worker, 'attempts', tostring(starts + entry['attempts']))
-    end
-  end
-  return answer('queued')
+  local id, slow = string.match(redis.call('HGET', KEYS[4], first) or '', '^(%d+-%d+)(.*)$')
+  local key = slow == ':slow' and KEYS[2] or KEYS[1]
+  local entry = id and entry_of(key, id)
+  if not entry or entry['src'] ~= first then return answer('queued') end
+  local worker, starts = holder_of(key, id)
+  if not worker then return answer('queued', 'attempts', entry['attempts']) end
+  return answer('running', 'worker', worker, 'attempts', tostring(starts + entry['attempts']))
 end
 
 local worker, starts = holder_of(KEYS[1], first)
 if worker then return answer('running', 'worker', worker, 'attempts', tostring(starts)) end
 local entry = entry_of(KEYS[1], first)
 if not entry then return answer('unknown') end
-local groups = redis.call('XINFO', 'GROUPS', KEYS[1])
-for _, row in ipairs(groups) do
-  local group = named(row)
-  if group['name'] == ARGV[1] and not later(first, group['last-delivered-id']) then return answer('finished') end
-end
+local group = groups_of(KEYS[1])[ARGV[1]]
+if group and not later(first, group['last-delivered-id']) then return answer('finished') end
 local time = redis.call('TIME')
 local plus, ms = string.match(entry['due'] or '', '^(%+?)(%d+)$')
 if ms then

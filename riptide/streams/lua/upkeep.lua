@@ -6,43 +6,23 @@
 --       nothing finished is kept; and the names of all groups that it is kept for, separated by spaces
 -- Returns: {1 if there is more to trim, else 0; then for each stream that is held beyond its window four: its position
 --          in KEYS, from 0 for the first stream; the group that holds it, or ~checkpoint; ms that it lies behind; entries held}
+-- include: fields.lua
+-- include: groups.lua
+-- include: ids.lua
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function parts(id) return string.match(id, '^(%d+)-(%d+)$') end
 
-local function digits_before(a, b) -- as numbers, of any length
-  if #a ~= #b then return #a < #b end
-  return a < b
-end
-
-local function before(a, b)
-  local a_ms, a_seq = parts(a)
-  local b_ms, b_seq = parts(b)
-  if a_ms ~= b_ms then return digits_before(a_ms, b_ms) end
-  return digits_before(a_seq, b_seq)
+local function one_less(digits) -- of a number of any length
+  local head, digit, zeros = string.match(digits, '^(%d-)([1-9])(0*)$')
+  return string.match(head .. (digit - 1) .. string.rep('9', #zeros), '^0*(%d+)$')
 end
 
 local function just_before(id) -- what a group must have been given last, so that `id` comes next
   local ms, seq = parts(id)
-  if seq == '0' then return string.format('%.0f', ms - 1) .. '-18446744073709551615' end
-  if #seq > 15 then return ms .. '-0' end
-  return ms .. '-' .. string.format('%.0f', seq - 1)
-end
-
-local function fields(flat)
-  local at = {}
-  for i = 1, #flat, 2 do at[flat[i]] = flat[i + 1] end
-  return at
-end
-
-local function groups_of(key)
-  local found = {}
-  for _, row in ipairs(redis.call('XINFO', 'GROUPS', key)) do
-    local at = fields(row)
-    found[at['name']] = at
-  end
-  return found
+  if seq == '0' then return one_less(ms) .. '-18446744073709551615' end
+  return ms .. '-' .. one_less(seq)
 end
 
 -- The first entry that a group still needs, if any, and where it would begin again.
@@ -52,7 +32,7 @@ local function needs(key, group, last)
     local oldest = redis.call('XPENDING', key, group['name'])[2]
     return oldest, just_before(oldest)
   end
-  if not before(given, last) then return nil, given end
+  if not later(last, given) then return nil, given end
   local next = redis.call('XRANGE', key, '(' .. given, '+', 'COUNT', 1)[1]
   return next and next[1], given
 end
@@ -71,7 +51,7 @@ end
 local function trim(key, stream, keep, window)
   if stream['length'] == 0 then return 0, false end
   local cut = cut_of(key, stream['first-entry'][1], stream['last-generated-id'], window)
-  local held = keep and before(keep, cut)
+  local held = keep and later(cut, keep)
   return redis.call('XTRIM', key, 'MINID', '~', held and keep or cut), held
 end
 
@@ -89,7 +69,7 @@ for i = 3, #KEYS do
         need, start = needs(key, groups[name], stream['last-generated-id'])
         if name == ARGV[1] then redis.call('HSET', KEYS[1], kind, start) end
       end
-      if need and (not keep or before(need, keep)) then keep, holder = need, name end
+      if need and (not keep or later(keep, need)) then keep, holder = need, name end
     end
     local removed, held = trim(key, stream, keep, window)
     if removed >= 5000 then reply[1] = 1 end

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import structlog
-
 from riptide.errors import RiptideError
+from riptide.logger import get_logger
 from riptide.store.aio import AsyncStore
 from riptide.streams.schedule.firing import Fired, Schedules
 
@@ -21,7 +20,7 @@ class Scheduler:
         self._spawn = spawn
         self._looking = False
         self._complained: set[tuple[str, str]] = set()
-        self._log = structlog.get_logger("riptide.schedule")
+        self._log = get_logger("riptide.schedule")
         for entry in schedules.listed:
             if entry.off is not None and not entry.built_in:
                 self._log.warning("a schedule is off", schedule=entry.name, why=entry.off)

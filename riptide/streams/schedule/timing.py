@@ -35,10 +35,7 @@ class Every:
         return self.newest(now_ms) + self.seconds * 1000
 
     def __str__(self) -> str:
-        for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-            if self.seconds % size == 0:
-                return f"every {self.seconds // size} {unit}"
-        return f"every {self.seconds} s"
+        return f"every {_span(self.seconds)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Monthly:
         return _ms(start) + self.grace * 1000
 
     def __str__(self) -> str:
-        return f"month's end + {self.grace} s"
+        return f"month's end + {_span(self.grace)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +102,13 @@ def slot_text(slot_ms: int) -> str:
 def month_before(slot_ms: int) -> str:
     """The month that had ended at a slot: `2026-10`."""
     return (month_of(slot_ms) - timedelta(days=1)).strftime("%Y-%m")
+
+
+def _span(seconds: int) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def _ms(time: datetime) -> int:

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.crew import Place
+from tests.support.s3 import s3_settings, s3_url
 from tests.support.trial import Trial
+
+__all__ = ["s3_settings", "s3_url"]
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_a_full_server_is_drained(
     server = private_server(aof=False)
     one = trial(server.url)
     workers = [one.hand(work) for _ in range(2 if joins == "before" else 0)]
-    eventually(lambda: len(one.client.zrange(one.keys.control("members"), 0, -1)) == len(workers), "workers")
+    one.wait_for_members(workers)
     for hand in workers:
         hand.signal(signal.SIGSTOP)
     one.client.config_set("maxmemory", one.client.info("memory")["used_memory"] + 600_000)

@@ -15,9 +15,8 @@ import pytest
 from riptide.store.keys import GROUP, PARTITIONS
 from tests.servers import Server, ServerProcess
 from tests.support.crew import KINDS, Hand, work
-from tests.support.leaks import lasting, leaked
+from tests.support.leaks import lasting, leaked, wait_for_no_leaks
 from tests.support.trial import Trial
-from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -51,12 +50,12 @@ def test_a_soak_leaves_nothing_behind(
             leaving = workers.pop(0)
             (leaving.end if rounds % 10 else leaving.kill)()
             workers.append(one.hand(work))
-        eventually(lambda: _members(one) == len(workers), "the members to be those that live")
+        one.wait_for_members(workers)
         samples.append(_sample(one, workers))
     verdict = one.judge(f"a soak of {rounds} rounds")
     settled = samples[len(samples) // 3 :]
     print(f"first {settled[0]}\nlast  {settled[-1]}")  # noqa: T201 - figures
-    assert not leaked(one.client, one.place.prefix, kinds=len(KINDS), members=len(workers))
+    wait_for_no_leaks(one.client, one.place.prefix, kinds=len(KINDS), members=len(workers))
     for name in ("keys", "consumers"):
         values = [getattr(sample, name) for sample in settled]
         assert values[-1] <= max(values[: len(values) // 2]) + 2, f"{name} grow: {values}"
@@ -67,10 +66,6 @@ def test_a_soak_leaves_nothing_behind(
     per_command = (settled[-1].server_bytes - settled[0].server_bytes) / (ROUND * (len(settled) - 1))
     print(f"server: {per_command:.0f} bytes beside the streams for each command")  # noqa: T201 - a figure
     assert verdict.counts["lost by the server"] == 0
-
-
-def _members(one: Trial) -> int:
-    return int(one.client.zcard(one.keys.control("members")))
 
 
 def _sample(one: Trial, workers: list[Hand]) -> Sample:

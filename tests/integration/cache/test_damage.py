@@ -85,6 +85,6 @@ def test_a_damaged_stale_entry_is_loaded_anew(cache: Any, raw: Raw, stored: str)
     data = raw("GET", stored)
     # Byte 4 is the lowest of the soft expiry, which the checksum holds as well.
     raw("SET", stored, data[:4] + bytes([data[4] ^ 1]) + data[5:], "PX", 100_000)
-    assert cache.warm("k", lambda: "new") == "loaded"
+    assert cache.warm("k", lambda: "new").outcome == "loaded"
     assert cache.get("k") == "new"
     assert cache.stats().damaged == 1

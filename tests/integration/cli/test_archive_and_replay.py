@@ -37,6 +37,10 @@ def test_workers_archive_and_operators_see_it(deployment: Deployment, tmp_path: 
     publish(deployment, 20)
     fresh = riptide("archive", "status", "--json").json
     assert fresh["types"][0]["lag"] == 20
+    by_type = {row["kind"]: row["archive"] for row in riptide("streams", "--json").json}
+    assert by_type.pop("bulk")["lag"] == 20
+    assert not any(by_type.values()), "the others are not archived"
+    assert "archive" in riptide("streams").out
     assert riptide("archive", "list").out.startswith("no segments")
     with WorkerProcess(deployment, tmp_path, streams=STREAMS, **QUICK):
         eventually(lambda: riptide("archive", "status", "--json").json["types"][0]["lag"] == 0, "the archive")
@@ -129,7 +133,12 @@ def test_what_is_asked_for_must_make_sense(on_valkey: Deployment, tmp_path: Path
     wrong: list[tuple[Shown, str]] = [
         (riptide("replay"), "say which"),
         (riptide("replay", "--type", "nonsense", *cursor), "no command is of type 'nonsense'"),
+        (riptide("replay", "--from", "archive", "--type", "nonsense", *cursor), "of type 'nonsense'"),
+        (riptide("archive", "list", "--type", "nonsense"), "of type 'nonsense'"),
+        (riptide("archive", "verify", "--type", "a b"), "of type 'a b'"),
         (riptide("replay", "--since", "soon", *cursor), "is no time"),
+        (riptide("replay", "--since", "999999w", *cursor), "is no time"),
+        (riptide("replay", "--all", "--cursor", str(tmp_path / "no" / "cursor")), "nothing can be written"),
         (riptide("replay", "--resume", *cursor), "nothing can be resumed"),
         (riptide("replay", "--all", "--into", "http://x", *cursor), "scheme"),
     ]

@@ -173,6 +173,14 @@ async def test_what_a_callable_adds_is_kept(connect: Connect) -> None:
         assert await context.cache.get("a", **WHERE) is None
 
 
+async def test_a_value_that_can_be_read_once_is_kept_and_counted(connect: Connect) -> None:
+    async with connect() as context:
+        context.loaders.register("rows", lambda _: (n for n in range(3)))
+        job = await run(context, "a", loader="rows")
+        assert await context.cache.get("a", **WHERE) == [0, 1, 2]
+        assert job.result["bytes"] == len("[0,1,2]")
+
+
 async def test_a_value_that_cannot_be_cached_is_for_good(connect: Connect) -> None:
     async with connect(max_entry_size_bytes=100) as context:
         context.loaders.register("large", lambda _: b"x" * 101)
@@ -280,7 +288,7 @@ async def test_a_job_that_is_ended_leaves_no_lease_behind(connect: Connect) -> N
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        assert await context.cache.warm("a", lambda: "x", **WHERE) == "loaded"
+        assert (await context.cache.warm("a", lambda: "x", **WHERE)).outcome == "loaded"
 
 
 async def test_one_job_of_a_batch_fails_alone(connect: Connect) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import riptide
-from riptide.config import BlobsSettings
+from riptide.config import BlobsSettings, Settings
 from riptide.errors import BlobError, Damaged
 from riptide.state.archive import reading
 from riptide.state.archive.names import segments
@@ -29,7 +29,7 @@ from tests.support.archives import (
 )
 from tests.support.commands import Noop
 from tests.support.deployment import Deployment
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 
 def publish(deployment: Deployment, count: int) -> None:
@@ -245,6 +245,61 @@ def test_a_damaged_segment_is_named_and_nothing_of_it_is_used(on_valkey: Deploym
     file.write_bytes(content)
     with pytest.raises(Damaged, match=segment.name):
         archived(settings)
+
+
+def held(settings: Settings) -> dict[str, list[str]]:
+    """Partition -> the last id of each segment."""
+    found: dict[str, list[str]] = {}
+    for segment in segments(open_blobs(settings.blobs), settings.cache.key_prefix, "noop"):
+        found.setdefault(segment.partition, []).append(segment.last)
+    return found
+
+
+def test_old_segments_are_deleted_but_for_the_last(deployment: Deployment, tmp_path: Path) -> None:
+    used, idle = PARTITIONS[:2]
+    for_ever = archive_settings(deployment, tmp_path)
+    for n in range(1, 4):  # of 1970
+        for partition in (used, idle):
+            deployment.client.xadd(deployment.keys.commands("noop", partition), {"body": "{}"}, id=f"{n}-0")
+        with archiving(for_ever):
+            wait_archived(for_ever)
+    new = deployment.add("noop", {"body": "{}"}, used)
+    with archiving(for_ever):
+        wait_archived(for_ever)
+    assert held(for_ever) == {used: ["1-0", "2-0", "3-0", new], idle: ["1-0", "2-0", "3-0"]}
+    with archiving(archive_settings(deployment, tmp_path, archive_retention_days=1)):
+        eventually(lambda: held(for_ever) == {used: [new], idle: ["3-0"]}, "the old segments to go")
+    assert not problems(for_ever)
+
+
+class Undeletable:
+    """A blob store from which nothing may be deleted."""
+
+    def __init__(self, inner: Blobs) -> None:
+        self._inner = inner
+        self.refused = threading.Event()
+
+    def delete(self, name: str) -> None:
+        self.refused.set()
+        raise BlobError(f"{name} may not be deleted")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def test_what_cannot_be_deleted_does_not_stop_the_archive(on_valkey: Deployment, tmp_path: Path) -> None:
+    settings = archive_settings(on_valkey, tmp_path, archive_retention_days=1)
+    key = on_valkey.keys.commands("noop", PARTITIONS[0])
+    for n in range(1, 3):
+        on_valkey.client.xadd(key, {"body": "{}"}, id=f"{n}-0")
+        with archiving(archive_settings(on_valkey, tmp_path)):
+            wait_archived(settings)
+    blobs: Any = Undeletable(open_blobs(settings.blobs))
+    with archiving(settings, blobs=blobs):
+        assert blobs.refused.wait(PATIENCE)
+        publish(on_valkey, 100)
+        wait_archived(settings)
+    assert archived(settings) == in_streams(on_valkey)
 
 
 def test_nothing_is_trimmed_before_it_is_archived(deployment: Deployment, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from riptide.config import BlobsSettings
 from riptide.errors import BlobError, BlobNotFound, InvalidInput
 from riptide.state.blobs import Blob, Blobs, open_blobs
-from tests.integration.state.conftest import SECRET
+from tests.support.s3 import SECRET
 
 
 def test_whole_and_streamed(blobs: Blobs, rng: random.Random) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
@@ -17,9 +18,19 @@ Open = Callable[[Settings], Face]
 LONG_MS = int(PATIENCE * 1000)
 
 
-async def none_is_left(client: redis.Redis, name: str) -> None:
+def connections(client: Any, name: str) -> list[dict[str, str]]:
+    """Those of that name, to whichever node."""
+    if isinstance(client, redis.RedisCluster):
+        by_node: Any = client.client_list(target_nodes=redis.RedisCluster.ALL_NODES)
+        rows = [row for node in by_node.values() for row in node]
+    else:
+        rows = client.client_list()
+    return [row for row in rows if row["name"] == name]
+
+
+async def none_is_left(client: Any, name: str) -> None:
     async def gone() -> bool:
-        return not any(row["name"] == name for row in client.client_list())
+        return not connections(client, name)
 
     await aeventually(gone, "all connections to be closed")
 
@@ -80,3 +91,34 @@ async def test_who_waits_for_a_connection_or_comes_later_hears_it(
             await store.run(op("GET", prefix))
         proxy.go.set()
         await none_is_left(client, prefix)
+
+
+@pytest.mark.parametrize("server", ["cluster"], indirect=True)
+@pytest.mark.parametrize("size", [1, 3])
+async def test_on_a_cluster_too(server: Server, opened: Open, prefix: str, size: int) -> None:
+    """redis-py opens connections anew for what is on its way, and for what comes later if it is asked to."""
+    name = f"{prefix}-here"
+    chosen = settings(
+        f"{server.url}?client_name={name}", cluster=True, pool_size=size, command_timeout_ms=LONG_MS
+    )
+    store = opened(chosen)
+    with redis.RedisCluster.from_url(server.url) as client:
+        await store.run(op("EXISTS", prefix))
+        on_its_way = asyncio.create_task(store.run(op("BLPOP", prefix, 0)))
+
+        async def waits() -> bool:
+            return any(row["cmd"] == "blpop" for row in connections(client, name))
+
+        await aeventually(waits, "a read to wait")
+        await store.close()
+        for operation in (store.run(op("GET", prefix)), store.run_all([op("GET", prefix)] * 2)):
+            with pytest.raises(ServerUnavailable, match="have been closed"):
+                await operation
+
+        async def ended() -> bool:
+            client.rpush(prefix, "x")
+            return on_its_way.done()
+
+        await aeventually(ended, "the read to end")
+        await asyncio.gather(on_its_way, return_exceptions=True)
+        await none_is_left(client, name)

@@ -10,7 +10,7 @@ import pytest
 import riptide
 from riptide.errors import InvalidInput
 from riptide.reads.aio_client import AsyncRipTide
-from riptide.store.keys import PARTITIONS
+from riptide.store.keys import GROUP, PARTITIONS
 from riptide.streams.message import Ref
 from tests.support.commands import Effect, Noop
 from tests.support.deployment import SHORT, Deployment
@@ -60,6 +60,7 @@ async def test_what_waits_for_its_time_or_a_retry(deployment: Deployment, rt: As
             return deployment.waiting("effect") == 2
 
         await aeventually(put_off, "both to wait")
+        await has_state(rt, later, "scheduled")  # handed back, it counts as waiting too
         await has_state(rt, again, "retrying")
         for ref in (later, again):
             assert (await rt.cancel(ref)).state == "cancelled"
@@ -79,7 +80,7 @@ async def test_what_has_been_put_back(deployment: Deployment, rt: AsyncRipTide) 
         await rt.pause("effect")
 
         async def told() -> bool:
-            return worker._resting == {"effect"}
+            return worker._readers.resting == {"effect"}
 
         await aeventually(told, "the pause")
         await has_state(rt, again, "queued")
@@ -141,6 +142,22 @@ async def test_what_was_never_published_is_unknown(on_valkey: Deployment) -> Non
             rt.cancel("nonsense")
         on_valkey.client.delete(on_valkey.keys.result("noop", first.partition, first.entry_id))
         assert rt.cancel(first).state == "unknown", "so long ago that it is forgotten"
+
+
+async def test_ids_are_compared_as_numbers_of_any_length(deployment: Deployment, rt: AsyncRipTide) -> None:
+    """Producers may choose them: a double cannot tell neighbours beyond 2^53. References may begin with 0."""
+    place, given, waits = PARTITIONS[0], f"{2**53}-{2**63}", f"{2**53}-{2**63 + 1}"
+    key = deployment.keys.commands("noop", place)
+    for entry in ("9-0", given, waits, f"{2**53 + 1}-0"):
+        deployment.client.xadd(key, {"body": "{}"}, id=entry)
+    deployment.client.xgroup_create(key, GROUP, id=given)
+    for entry in ("9-0", f"{9:020}-00", given):
+        assert (await rt.status(f"noop.{place}.{entry}")).state == "done"
+        assert (await rt.cancel(f"noop.{place}.{entry}")).state == "done"
+    for entry in (waits, f"{2**53 + 1}-0"):
+        assert (await rt.status(f"noop.{place}.{entry}")).state == "queued"
+        assert (await rt.cancel(f"noop.{place}.{entry}")).state == "cancelled"
+    assert [entry.decode() for entry, _ in deployment.client.xrange(key)] == ["9-0", given]
 
 
 async def test_either_it_ran_or_it_was_cancelled(

@@ -174,7 +174,7 @@ async def test_what_is_handed_back_before_it_was_put_off_still_waits(
         await rt.pause("effect")
 
         async def told() -> bool:
-            return worker._resting == {"effect"}
+            return worker._readers.resting == {"effect"}
 
         await aeventually(told, "the pause")
         ref = await rt.publish(Effect(into=deployment.prefix), delay=3600)

@@ -12,12 +12,13 @@ from riptide.store.keys import GROUP
 from riptide.streams import dead
 from riptide.streams.completion import Completion
 from riptide.streams.executor import Executor
-from riptide.streams.job import Again, Job
+from riptide.streams.job import Again, HandedBack, Job
 from riptide.streams.message import Entry, Ref, pack_fields, unpack_fields
 from riptide.streams.registry import Handler
 from riptide.streams.settling import Settler
 from riptide.streams.slots import Slots
 from riptide.streams.takeover import PartitionOps
+from riptide.streams.triage import Triage
 from tests.support.commands import Effect, Noop
 from tests.support.deployment import SHORT, Deployment
 from tests.support.waiting import PATIENCE, aeventually, eventually
@@ -121,7 +122,7 @@ async def test_one_that_is_handed_back_unstarted_keeps_its_story(deployment: Dep
         await aeventually(promoted, "it to be put back")
         back = _read(deployment, ref)
         forged = _read_forged(deployment, ref)
-        executor = Executor(settings, settler, Slots([noop], 0), None, lambda: None)
+        executor = Executor(settings, Triage(settings), settler, Slots([noop], 0), None)
         executor.start(noop, [back, forged], 0)
         await executor.drain(PATIENCE)
         await _told_apart(store, deployment, ref, back, forged)
@@ -148,19 +149,57 @@ async def _told_apart(
     assert unpack_fields(forged_again.returned.packed) == forged.fields
 
 
+async def test_one_that_was_moved_is_known_by_its_stream(deployment: Deployment) -> None:
+    """A producer chooses ids: it may give an entry that of the moved one which it would pass for."""
+    settings = deployment.settings()
+    async with await riptide.aconnect(config=settings) as rt:
+        ref = await rt.publish(Noop(n=7), tenant="acme")
+        partition = PartitionOps(deployment.keys, ["noop"], ref.partition)
+        await rt.store.run(partition.raise_fence("me"))
+        await rt.store.run(partition.ensure_groups("me"))
+        await aeventually(lambda: _is_past(deployment, ref), "ids to grow")
+        sorted_ = await rt.store.run(partition.sort("noop", "me", {b"acme": 0}, 0))
+        assert sorted_ is not None
+        assert sorted_.moved == 1
+        [(moved, _)] = deployment.client.xrange(deployment.keys.slow("noop", ref.partition))
+        fields: Any = {"id": "forged", "at": "1", "src": ref.entry_id, "attempts": "1", "orig": FORGED}
+        deployment.client.xadd(deployment.keys.commands("noop", ref.partition), fields, id=moved)
+        assert (await rt.status(ref)).state == "queued"
+        completion = Completion(deployment.keys, settings.streams, "me")
+        settler = Settler(rt.store, completion, lambda: None, lambda _: None)
+        forged, honest = _read(deployment, ref), _read(deployment, ref, slow=True)
+        assert forged.id == honest.id
+        await settler.vouch([forged, honest])
+        assert forged.returned is None
+        assert honest.returned is not None
+        assert unpack_fields(honest.returned.packed)[6:8] == [b"body", b'{"n":7}']
+        await settler.settle([(honest, HandedBack(started=False))])
+        again = _read(deployment, ref, slow=True)
+        await settler.vouch([again])
+        assert again.returned == honest.returned
+        status = await rt.status(ref)
+        assert (status.state, status.worker) == ("running", "me")
+
+
+async def _is_past(deployment: Deployment, ref: Ref) -> bool:
+    key = deployment.keys.commands(ref.kind, ref.partition)
+    seconds, us = deployment.client.eval("return redis.call('TIME')", 1, key)
+    return int(seconds) * 1000 + int(us) // 1000 > int(ref.entry_id.partition("-")[0])
+
+
 async def _nothing(batch: Sequence[Job], ctx: Any) -> None: ...
 
 
-def _read(deployment: Deployment, ref: Ref) -> Entry:
+def _read(deployment: Deployment, ref: Ref, *, slow: bool = False) -> Entry:
     """The next entry of a stream, delivered to the consumer `me`."""
-    key = deployment.keys.commands(ref.kind, ref.partition)
+    key = deployment.keys.stream(ref.kind, ref.partition, slow=slow)
     reply = deployment.client.execute_command(
         "XREADGROUP", "GROUP", GROUP, "me", "COUNT", 1, "STREAMS", key, ">", keys=[key]
     )
     rows = next(iter(reply.values()))[0] if isinstance(reply, dict) else reply[0][1]
     entry_id, fields = rows[0]
     flat = [part for pair in fields.items() for part in pair] if isinstance(fields, dict) else list(fields)
-    return Entry(ref.kind, ref.partition, entry_id.decode(), flat)
+    return Entry(ref.kind, ref.partition, entry_id.decode(), flat, slow=slow)
 
 
 def _read_forged(deployment: Deployment, ref: Ref) -> Entry:

@@ -49,7 +49,7 @@ async def test_old_and_new_workers_side_by_side(deployment: Deployment) -> None:
             return len(await asyncio.to_thread(deployment.done, deployment.prefix)) == 2 * COUNT
 
         await aeventually(done, "all to be done")
-        served = new._members.newest_served
+        served = new._ground.members.newest_served
         assert await new._store.run(served("effect", 1000)) == 2
         assert await new._store.run(served("bulk", 1000)) == 0
     assert deployment.letters("effect") == []

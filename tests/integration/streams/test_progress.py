@@ -73,14 +73,14 @@ async def test_it_is_written_about_once_a_second(on_valkey: Deployment) -> None:
     async with await riptide.aconnect(config=settings) as rt:
         refs = await rt.publish_many([riptide.Outgoing(Noop(n=n)) for n in range(5)])
         async with running_worker(settings, types_of(handle, batch_size=5)) as worker:
-            report = worker._executor._settler.report
+            report = worker._consumer.executor._settler.report
 
             async def counted(jobs: Sequence[Job]) -> None:
                 nonlocal writes
                 writes += 1
                 await report(jobs)
 
-            worker._executor._reporter._write = counted
+            worker._consumer.executor._reporter._write = counted
             for ref in refs:
                 assert (await rt.wait(ref, PATIENCE)).state == "done"
     # At once, after a second, perhaps after another one, and at the end, for one or two calls: far from 200.
@@ -148,7 +148,7 @@ async def test_a_word_after_the_end_changes_nothing(on_valkey: Deployment) -> No
         ref = await rt.publish(Noop())
         assert (await rt.wait(ref, PATIENCE)).state == "done"
         jobs[0].progress(1, 2)
-        await worker._executor._settler.report(jobs)
+        await worker._consumer.executor._settler.report(jobs)
         assert (await rt.status(ref)).progress is None
         assert not on_valkey.client.exists(on_valkey.keys.result("noop", ref.partition, ref.entry_id))
 

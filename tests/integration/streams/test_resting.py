@@ -22,7 +22,7 @@ async def rests(worker: Worker, *kinds: str) -> None:
     """Wait until `worker` knows that these types rest, and no others."""
 
     async def told() -> bool:
-        return worker._resting == set(kinds)
+        return worker._readers.resting == set(kinds)
 
     await aeventually(told, f"the worker to rest {kinds}")
 
@@ -167,7 +167,7 @@ async def test_a_quiet_worker_leaves_the_work_to_others(deployment: Deployment) 
         assert (await rt.quiet(first)).name == first
         await rests(calm, "noop", "effect", "bulk")
         assert await _run_by(rt, deployment, 30) == {busy.name}
-        calm._was_fenced(calm.name)
+        calm._consumer.was_fenced(calm.name)
 
         async def renewed() -> bool:
             return calm.name != first and calm.name in deployment.members()

@@ -160,6 +160,26 @@ async def test_a_lost_group_goes_on_where_it_was(deployment: Deployment) -> None
     assert len(deployment.starts(deployment.prefix)) == 21, "none ran twice"
 
 
+async def test_the_saved_position_is_just_before_what_is_pending(deployment: Deployment) -> None:
+    """As numbers of any length: a double would be a step beyond, and what is pending lost with the group."""
+    odd, most = 2**53 + 3, 2**64 - 1
+    before = {
+        "1000-0": f"999-{most}",
+        f"1000-{odd}": f"1000-{odd - 1}",
+        f"{odd}-0": f"{odd - 1}-{most}",
+        f"{odd}-{10**18}": f"{odd}-{10**18 - 1}",
+    }
+    stream = Filled(deployment)
+    for entry in before:
+        stream.client.xadd(stream.key, {"body": "{}"}, id=entry)
+    stream.group(GROUP, read=len(before))
+    async with await riptide.aconnect(config=deployment.settings()) as rt:
+        for entry, position in before.items():
+            await stream.keep(rt)
+            assert deployment.client.hget(deployment.keys.positions(PLACE), KIND) == position.encode()
+            stream.client.xack(stream.key, GROUP, entry)
+
+
 async def test_a_stream_made_anew_is_read_from_its_start(deployment: Deployment) -> None:
     """The saved position is beyond all that it holds: a clock that went back."""
     deployment.client.hset(deployment.keys.positions(PLACE), KIND, f"{round(time.time() * 1000) + DAY_MS}-7")

@@ -22,7 +22,7 @@ def test_what_the_page_shows_loads(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "every"), [("90", 90), ("90s", 90), ("5 min", 300), ("6h", 21600), ("1d", 86400)]
+    ("text", "every"), [("90", 90), ("90s", 90), ("5 min", 300), ("5m", 300), ("6h", 21600), ("1d", 86400)]
 )
 def test_durations(text: str, every: int) -> None:
     assert ScheduleEntry.model_validate({"every": text, "command": "warm"}).every == every
