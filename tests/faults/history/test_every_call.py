@@ -21,7 +21,7 @@ LOUD, NEAR = [name for name in (f"t{n}" for n in range(200)) if partition_of(nam
 def untrimmed(stage: Stage) -> str:
     """All that has ended is older than the window of nothing: it goes."""
     streams = [stage.keys.commands(kind, PARTITION) for kind in KINDS]
-    held = {key: stage.client.xlen(key) for key in streams if stage.client.xlen(key)}
+    held = {key: length for key in streams if (length := stage.client.xlen(key))}
     return f"not trimmed: {held}" if held else ""
 
 
@@ -37,8 +37,8 @@ def concerns_work(call: Call) -> bool:
 SCENARIOS = [
     Scenario("publish", plans=[("done",)], bundles=3, victim="producer"),
     Scenario("consume and complete", plans=[("done",), ("value",), ("skip",)], bundles=4),
-    Scenario("retry", plans=[("again", "done"), ("error", "value")]),
-    Scenario("bury", plans=[("dead",), ("again", "dead"), ("error", "error", "error")]),
+    Scenario("retry", plans=[("again", "done"), ("error", "value")], counts=concerns_work),
+    Scenario("bury", plans=[("dead",), ("again", "dead"), ("error", "error", "error")], counts=concerns_work),
     Scenario("hand back", plans=[("done",)] * 3, seconds=[0.2], ends=True),
     Scenario("take over", plans=[("done",), ("again", "done"), ("dead",)], bundles=2, held_by="dead"),
     Scenario(
