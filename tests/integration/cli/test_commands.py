@@ -34,7 +34,9 @@ def test_from_publishing_to_the_end(deployment: Deployment, riptide: Cli, tmp_pa
         assert skipped.code == 0
         assert "skipped" in skipped.out
         assert "as asked" in skipped.out
-        slow = riptide("publish", "effect", "--body", body(deployment, seconds=600), "--wait", "0.1", "--json")
+        slow = riptide(
+            "publish", "effect", "--body", body(deployment, seconds=600), "--wait", "0.1", "--json"
+        )
         assert slow.code == 3, "not finished yet"
         assert slow.json["state"] in {"queued", "running"}
         dead = riptide(
