@@ -60,7 +60,8 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """Move what the tenants that crowd `stream` have in it out of the others' way."""
+    """Move what the tenants that crowd `stream` have in it out of the others' way. It is not read meanwhile;
+    the others are."""
 
     stream: Stream
 
@@ -86,8 +87,7 @@ class Intake:
         )
         # Streams at their share: since when, and how many of their entries had ended then.
         self._crowded: dict[Stream, tuple[float, int]] = {}
-        self._glance = False  # a sort came before: everybody else first
-        self._reads_first = False
+        self._sorting: Stream | None = None
         self.expect_all()
 
     def expect_all(self) -> None:
@@ -107,27 +107,22 @@ class Intake:
 
     def plan(self) -> list[Poll] | Sort | Wait:
         """What to do next."""
-        if self._glance:
-            self._glance = False
-            if streams := self._open():
-                self._looked_at = None
-                return Wait(streams, 0)
-        self._look_around()
-        crowded = self._slow_and_crowded()
-        if crowded is None or self._reads_first:
-            self._reads_first = False
-            polls = [poll for kind in self._expected() if (poll := self._poll(kind))]
-            if polls:
-                self._turn.rotate(-1)
-                return polls
-        if crowded is not None:
-            self._glance = self._reads_first = True
+        if self._sorting is None and (crowded := self._slow_and_crowded()):
+            self._sorting = crowded
             return Sort(crowded)
+        self._look_around()
+        polls = [poll for kind in self._expected() if (poll := self._poll(kind))]
+        if polls:
+            self._turn.rotate(-1)
+            return polls
         self._looked_at = None
         return Wait(self._open(), round(_CROWDED_SECONDS * 1000) if self._crowded else None)
 
     def _open(self) -> list[Stream]:
-        return [stream for stream in self._readable if self._slots.share(stream.place) > 0]
+        return [stream for stream in self._readable if self._share(stream) > 0]
+
+    def _share(self, stream: Stream, promised: int = 0) -> int:
+        return 0 if stream is self._sorting else self._slots.share(stream.place, promised)
 
     def _look_around(self) -> None:
         """While one stream never runs dry no wait notices the others: look at them now and then."""
@@ -145,7 +140,10 @@ class Intake:
     def _poll(self, kind: str) -> Poll | None:
         pool, maybe, batch = self._slots.pool_of(kind), self._maybe[kind], self._batch[kind]
         sharers = sum(1 for other in self._expected() if self._slots.pool_of(other) == pool)
-        shares = {stream: share for stream in maybe if (share := self._slots.share(stream.place))}
+        shares: dict[Stream, int] = {}
+        for stream in maybe:
+            if share := self._share(stream, sum(shares.values())):
+                shares[stream] = share
         for stream in maybe:
             if stream not in shares and stream not in self._crowded and self._slots.free(pool):
                 self._crowded[stream] = self._monotonic(), self._slots.ended[stream.place]
@@ -192,10 +190,12 @@ class Intake:
                 return stream
         return None
 
-    def sorted(self, stream: Stream, *, more: bool) -> None:
-        """`stream` was sorted; with `more`, there is more to sort."""
-        since, ended = self._crowded.pop(stream, (self._monotonic(), 0))
-        if more and stream.kind not in self._resting:
-            self._crowded[stream] = since, ended
-        elif stream not in self._maybe[stream.kind]:
-            self._maybe[stream.kind].append(stream)
+    def sorted(self, stream: Stream) -> None:
+        """There is no more to sort in `stream`, or sorting it has failed."""
+        self._sorting = None
+        self._crowded.pop(stream, None)
+        self.woken([stream])
+
+    def rests(self, stream: Stream) -> bool:
+        """Whether nothing of `stream` is to be started now."""
+        return stream.kind in self._resting

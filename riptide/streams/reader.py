@@ -4,6 +4,7 @@ partition of a cluster."""
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ from riptide.streams.intake import Intake, Poll, Sort, Stream, Wait
 from riptide.streams.message import Entry
 
 _LONGEST_PAUSE = 1.0
-_NUDGE_SECONDS = 0.01
+_NUDGE_SECONDS = 0.001
+_LONGEST_BREATH = 0.1
 
 
 class Reader:
@@ -35,7 +37,8 @@ class Reader:
         groups are gone; `allowed()` before each read.
 
         `recover()` is awaited, while nothing is being read, when a reply may have been lost with its entries;
-        `sort(stream)` when a stream is to be sorted: it answers whether there is more to sort.
+        `sort(stream)` again and again while it answers that there is more to sort in it, beside the reads of
+        other streams.
         """
         self._connection = connection
         self._intake = intake
@@ -50,8 +53,10 @@ class Reader:
         self._in_doubt = False
         self._room = asyncio.Event()
         self._waiting_for: Sequence[Stream] = ()
+        self._stale = False  # there is room for more than is being waited for
         self._stopping = False
         self._nudge: asyncio.Task[None] | None = None
+        self._sorting: asyncio.Task[None] | None = None
         self._rng = random.Random()
 
     async def run(self) -> None:
@@ -62,6 +67,7 @@ class Reader:
                 try:
                     await self._allowed()
                     if self._in_doubt:
+                        await self._sorted_out()
                         self._in_doubt = False
                         await self._recover()
                     await self._step()
@@ -74,15 +80,19 @@ class Reader:
                     await asyncio.sleep(
                         self._rng.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10)))
                     )
+            await self._sorted_out()
         finally:
+            if self._sorting is not None:
+                self._sorting.cancel()
             await self._connection.close()
 
     def room(self) -> None:
         """Slots have become free, or what to read has changed: a read that waits for too little is ended."""
         self._room.set()
-        nudging = self._nudge is not None and not self._nudge.done()
-        if self._waiting_for and not self._stopping and not nudging:
-            self._nudge = asyncio.get_running_loop().create_task(self._end_wait())
+        if self._waiting_for and not self._stopping:
+            self._stale = True
+            if self._nudge is None or self._nudge.done():
+                self._nudge = asyncio.get_running_loop().create_task(self._end_stale_waits())
 
     def leave_out(self, keys: Collection[str], kinds: Collection[str]) -> None:
         """Read on without the streams at `keys` and those of `kinds`, and with those left out before."""
@@ -108,8 +118,14 @@ class Reader:
                 self._nudge.cancel()  # when this is cut short: it would leave its connection open
             await self._connection.close_helper()
 
+    async def _end_stale_waits(self) -> None:
+        while self._stale:  # while one was being ended the next may have begun, and become stale too
+            self._stale = False
+            await self._end_wait()
+
     async def _end_wait(self) -> None:
-        while self._waiting_for and not await self._connection.unblock():  # noqa: ASYNC110 - asks the server
+        ended = self._waiting_for
+        while ended and self._waiting_for is ended and not await self._connection.unblock():  # noqa: ASYNC110
             await asyncio.sleep(_NUDGE_SECONDS)  # the read was on its way, and not yet blocked
 
     async def _step(self) -> None:
@@ -122,9 +138,31 @@ class Reader:
             case Wait(streams, ms):
                 await self._wait(streams, self._block_ms if ms is None else min(ms, self._block_ms))
             case Sort(stream):
-                self._intake.sorted(stream, more=await self._sort(stream))
+                await self._sorted_out()
+                self._sorting = asyncio.get_running_loop().create_task(self._sort_out(stream))
             case polls:
                 await self._poll(polls)
+
+    async def _sort_out(self, stream: Stream) -> None:
+        try:
+            while not (self._stopping or self._in_doubt or self._intake.rests(stream)):
+                began = time.monotonic()
+                if not await self._sort(stream):
+                    break
+                # The server is everybody's: it and this loop get a breath for others.
+                await asyncio.sleep(min((time.monotonic() - began) / 4, _LONGEST_BREATH))
+        except RiptideError as error:
+            get_logger("riptide.reader").warning("cannot sort", error=str(error))
+            self._in_doubt = True
+        finally:
+            self._intake.sorted(stream)
+            self.room()
+
+    async def _sorted_out(self) -> None:
+        """Returns once nothing is being sorted."""
+        if self._sorting is not None:
+            await self._sorting
+            self._sorting = None
 
     async def _wait_for_room(self, ms: int | None) -> None:
         self._room.clear()
@@ -140,7 +178,7 @@ class Reader:
             # BLOCK 0 would mean for ever.
             reply = (await self._connection.send([self._read(consumer, streams, 1, block_ms or None)]))[0]
         finally:
-            self._waiting_for = ()
+            self._waiting_for, self._stale = (), False
         if isinstance(reply, Exception):
             await self._lost(reply)
             return

@@ -45,11 +45,14 @@ class Slots:
     def free(self, pool: str) -> int:
         return self._free[pool]
 
-    def share(self, place: Place) -> int:
-        """How many more slots the calls of one stream may take now."""
+    def share(self, place: Place, promised: int = 0) -> int:
+        """How many more slots the calls of one stream may take now; `promised` of the free ones to others."""
         free = self._free[self._pool[place.kind]]
-        if not self._fair or not free:
+        if not self._fair:
             return free
+        free -= promised
+        if free <= 0:
+            return 0
         held = self._held[place]
         share = max(0 if held else 1, (free - held) // 2)
         self._bounded |= not share

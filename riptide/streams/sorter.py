@@ -1,7 +1,7 @@
 """Sorts streams that one tenant floods, so that others get past it (DESIGN §4, "Fairness")."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from riptide.logger import get_logger
@@ -19,14 +19,14 @@ _MOST = 10**9  # entries, which no stream holds
 
 class Sorter:
     """`deliver(entries, type, reserved slots, consumer)` starts what a sorted stream gave for others;
-    `recover(partitions)` what this consumer was given there, and never heard of."""
+    `doubt()` has somebody look for what this consumer was given and never heard of."""
 
     def __init__(
         self,
         ground: Ground,
         consumer: Consumer,
         deliver: Callable[[list[Entry], str, int, str], None],
-        recover: Callable[[Sequence[str]], Awaitable[None]],
+        doubt: Callable[[], None],
     ) -> None:
         self._store = ground.store
         self._types = ground.types
@@ -34,7 +34,7 @@ class Sorter:
         self._slots = ground.slots
         self._consumer = consumer
         self._deliver = deliver
-        self._recover = recover
+        self._doubt = doubt
         self.moves = MoveLog()
 
     async def sort(self, stream: Stream) -> bool:
@@ -64,7 +64,7 @@ class Sorter:
             self.moves.note(kind.name, crowding, sorted_.moved)
         if {entry.id for entry in held} - {entry.id for entry in sorted_.entries}:
             # The call was repeated after a lost answer, and this one holds but what the last try gave.
-            await self._recover([stream.partition])
+            self._doubt()
         return bool(sorted_.moved or sorted_.entries)
 
 

@@ -18,7 +18,7 @@ _CONSUMERS = Script.load("riptide.streams", "consumers.lua")
 _SORT = Script.load("riptide.streams", "sort.lua")
 _PROMOTE = Script.load("riptide.streams", "promote.lua")
 _PROMOTED_PER_CALL = 100
-_SORTED_PER_CALL = 32  # 10 us each: a longer call would be felt by everybody else
+_SORTED_PER_CALL = 64  # 10 us each: a longer call would be felt by everybody else
 #: So many entries at most are listed by one look for those whose delivery was lost.
 MISSED_PER_CALL = 100
 #: An entry that was started so often without an end is run apart from others: it may be what kills workers.

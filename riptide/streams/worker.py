@@ -62,7 +62,7 @@ class Worker:
         self._consumer = Consumer(ground, clock.now_ms(), self._make_executor, self._leave_out, self._renewed)
         self._retries = Retries(store, ground.partitions, self._tasks.spawn)
         self._rescue = Rescue(ground, self._consumer, self._retries, self._doubt)
-        self._sorter = Sorter(ground, self._consumer, self._deliver, self._rescue.recover)
+        self._sorter = Sorter(ground, self._consumer, self._deliver, self._doubt)
         self._readers = Readers(
             ground, self._consumer, self._deliver, self._rescue.recover, self._sorter.sort
         )
