@@ -1,20 +1,19 @@
 """Runs handlers on what was read, and settles how each command ended."""
 
 import asyncio
-import math
 import random
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
-from statistics import fmean
 from typing import Any
 
 from riptide.config import Settings
 from riptide.errors import RiptideError
 from riptide.logger import get_logger
 from riptide.streams import current
+from riptide.streams.crowd import Crowd
 from riptide.streams.job import Done, HandedBack, Job, Outcome, describe, outcome_of
-from riptide.streams.message import Entry, seems_returned, tenant_of
+from riptide.streams.message import Entry, seems_returned
 from riptide.streams.progress import Reporter
 from riptide.streams.registry import CommandType
 from riptide.streams.settling import Settled, Settler
@@ -58,6 +57,7 @@ class Executor:
         self._calls: dict[asyncio.Task[Any], Sequence[Entry]] = {}
         self._settling: dict[asyncio.Task[None], Sequence[Entry]] = {}
         self._deadlines: dict[asyncio.Task[Any], float] = {}
+        self._crowd = Crowd()
         self._rng = random.Random()
         self._closing = False
         self.suspects = 0
@@ -111,12 +111,14 @@ class Executor:
         loop = asyncio.get_running_loop()
         task = loop.create_task(self._call(kind, jobs, outcomes, timeout))
         self._calls[task] = chunk
-        self._deadlines[task] = time.monotonic() + timeout + _CANCEL_GRACE_SECONDS
+        began = time.monotonic()
+        self._deadlines[task] = began + timeout + _CANCEL_GRACE_SECONDS
 
         def end(entries: int) -> None:
             if self._calls.pop(task, None) is None:
                 return  # given up before
             del self._deadlines[task]
+            self._crowd.ended(chunk, time.monotonic() - began)
             last.cancel()
             self._slots.end(_place(chunk), entries)
             if suspect:
@@ -173,19 +175,8 @@ class Executor:
         """The tenants that each have at least half of what is being run of one type in one partition, and how
         many of its entries end in a second."""
         latest = time.monotonic() + self.timeout_of(kind) + _CANCEL_GRACE_SECONDS
-        ages: defaultdict[bytes, list[float]] = defaultdict(list)
-        for task, chunk in self._calls.items():
-            age = latest - self._deadlines.get(task, latest)
-            for entry in chunk:
-                if entry.kind == kind and entry.partition == partition:
-                    ages[tenant_of(entry)].append(age)
-        running = sum(map(len, ages.values()))
-        # Of calls that run, half is over on average.
-        return {
-            tenant: len(each) / (2 * fmean(each)) if any(each) else math.inf
-            for tenant, each in ages.items()
-            if 2 * len(each) >= running
-        }
+        running = [(chunk, latest - self._deadlines.get(task, latest)) for task, chunk in self._calls.items()]
+        return self._crowd.pace(kind, partition, running)
 
     async def _call(self, kind: CommandType, jobs: list[Job], outcomes: Outcomes, timeout: float) -> bool:
         """False if nothing was started, nor settled."""
