@@ -12,6 +12,7 @@ from riptide.cache.entry import Aging, Entry, Miss, open_entry, open_plain, open
 from riptide.cache.space import Part, Shard, Space
 from riptide.store.operation import Flow, Operation, ask, ask_all, identity
 from riptide.store.script import Script
+from riptide.tenants.accounts.account import ask_settled
 
 _EXISTS = Script.load("riptide.cache", "exists.lua")
 _NOW = Script.load("riptide.cache", "now.lua")
@@ -61,6 +62,8 @@ def settle(core: Core, shard: Shard, digest: str, pair: Pair, default: Any) -> F
 def value_of(core: Core, shard: Shard, digest: str, pair: Pair) -> Flow[Any]:
     """The fresh value, or the Miss that says why there is none."""
     data, epoch = pair
+    if epoch is None:
+        yield from core.look_again(shard.space)
     if data is None:
         return Miss.ABSENT
     if epoch is None:
@@ -80,7 +83,8 @@ def discard(core: Core, shard: Shard, digest: str, data: bytes) -> Flow[None]:
     """Remove a damaged entry, unless it has been replaced meanwhile; count it."""
     core.stats.damaged += 1
     sha = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-    yield from ask(_DISCARD.call([shard.entry(digest)], [sha], identity))
+    operation = shard.account.call(_DISCARD, [shard.entry(digest)], [sha, shard.member(digest)], int)
+    yield from ask_settled(shard.account, operation)
 
 
 def server_now(core: Core, shard: Shard) -> Flow[int]:
@@ -106,6 +110,8 @@ def get_many(core: Core, space: Space, keys: Iterable[str]) -> Flow[dict[str, An
     for part, reply in zip(parts, replies, strict=True):
         if reply[-1] is not None:
             open_plain(part.digests, reply, reply[-1], found)
+        else:
+            yield from core.look_again(space)
     if len(found) < asked:
         for part, reply in zip(parts, replies, strict=True):
             yield from _look_closer(core, part, reply, found)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+from riptide.cache.accounts.room import CapArguments, Over, Place, write_with_room
 from riptide.cache.core import Core, milliseconds
 from riptide.cache.entry import (
     MOST_TAGS,
@@ -17,9 +18,17 @@ from riptide.cache.entry import (
     with_epoch,
 )
 from riptide.cache.space import Shard, Space, tag_id
-from riptide.errors import EntryTooLarge, InvalidInput, RiptideError
+from riptide.errors import (
+    EntryTooLarge,
+    InvalidInput,
+    QuotaExceeded,
+    RiptideError,
+    TenantNotActive,
+    UnknownTenant,
+)
 from riptide.store.operation import Call, Flow, Operation, ask, ask_all, identity
 from riptide.store.script import Script
+from riptide.tenants.accounts.account import BEHIND, ask_settled, settle
 
 _WRITE = Script.load("riptide.cache", "write.lua")
 _TOUCH = Script.load("riptide.cache", "touch.lua")
@@ -126,37 +135,115 @@ def _check_size(core: Core, key: str, size: int) -> None:
         )
 
 
-def write(item: Write, token: bytes = b"") -> Operation[Any]:
-    """Set one entry; under a lease if `token` is given."""
+#: Errors that concern one tenant, or one entry of it: they keep nobody else's writes back.
+TENANT_ERRORS = (QuotaExceeded, TenantNotActive, UnknownTenant)
+_OUTDATED: Any = object()
+
+
+def write(item: Write, token: bytes = b"", caps: CapArguments | None = None) -> Operation[Any]:
+    """Set one entry; under a lease if `token` is given; with other `caps` than the tenant's.
+
+    Answers 1, 0 or an epoch as the script does, an Over, BEHIND, or _OUTDATED.
+    """
     shard = item.shard
-    names = [shard.entry(item.digest), shard.epoch, shard.lease(item.digest), shard.namespaces]
-    names += [shard.index(tag) for tag in item.tag_ids]
+    names = [
+        *shard.account.names,
+        shard.account.record,
+        shard.entry(item.digest),
+        shard.epoch,
+        shard.lease(item.digest),
+        shard.namespaces,
+        *[shard.index(tag) for tag in item.tag_ids],
+    ]
     if token:
         names += [shard.stamp(tag) for tag in item.tag_ids]
-    arguments = (item.packed, item.ttl_ms, item.stale_ms, os.urandom(4), shard.namespace, item.digest, token)
-    return _WRITE.call(names, arguments, identity)
+    arguments = (
+        item.packed,
+        item.ttl_ms,
+        item.stale_ms,
+        os.urandom(4),
+        shard.namespace,
+        item.digest,
+        shard.member(item.digest),
+        token,
+        shard.incarnation,
+        *(caps or shard.space.caps),
+    )
+    return _WRITE.call(names, arguments, _written)
+
+
+def _written(reply: Any) -> Any:
+    if type(reply) is not list:
+        return reply
+    match reply[0]:
+        case b"behind":
+            return BEHIND
+        case b"facts":
+            return _OUTDATED
+    return Over(*reply[1:])
 
 
 def write_all(core: Core, items: Sequence[Write]) -> Flow[None]:
-    """Set entries, in as few round trips as their sizes allow."""
+    """Set entries, in as few round trips as their sizes allow.
+
+    What keeps one entry from being written (QuotaExceeded, TenantNotActive, UnknownTenant) is raised when all
+    others are.
+    """
+    errors: list[RiptideError] = []
     for batch in _batches(items):
-        yield from _write_batch(core, batch)
+        yield from _write_batch(core, batch, errors)
+    if errors:
+        raise errors[0]
 
 
-def _write_batch(core: Core, items: list[Write]) -> Flow[None]:
+def _write_batch(core: Core, items: list[Write], errors: list[RiptideError]) -> Flow[None]:
     for _ in range(_TRIES):
         replies = yield from _send(items)
         again = []
         for item, reply in zip(items, replies, strict=True):
-            if isinstance(reply, bytes):
-                repack(item, reply)
-                again.append(item)
-            else:
+            try:
+                written = reply == 1 or (yield from resolve(core, item, reply))
+            except TENANT_ERRORS as error:
+                errors.append(error)
+                continue
+            if written:
                 count_write(core, item)
+            else:
+                again.append(item)
         if not again:
             return
         items = again
     raise RiptideError(f"{len(items)} entries were not written: their namespace is invalidated all the time")
+
+
+def resolve(core: Core, item: Write, reply: Any, token: bytes = b"") -> Flow[bool]:
+    """Do what a write that did not succeed needs: then it is written (True), or has to be sent again.
+
+    Raises QuotaExceeded, TenantNotActive, UnknownTenant.
+    """
+    if isinstance(reply, bytes):
+        repack(item, reply)
+    elif reply is BEHIND:
+        yield from settle(item.shard.account)
+    elif reply is _OUTDATED:
+        space = yield from core.renew(item.shard.space)
+        space.facts.require_active()
+        item.shard = space.shard_of(item.digest)
+    elif isinstance(reply, Over):
+        return (yield from _write_with_room(core, item, reply, token))
+    return False
+
+
+def _write_with_room(core: Core, item: Write, over: Over, token: bytes) -> Flow[bool]:
+    """True if it is written; False if something else than room is in the way now."""
+    shard = item.shard
+    others = [other.account for other in shard.space.shards if other is not shard]
+    place = Place(shard.space.tenant, shard.account, others)
+    size = len(item.packed)
+    reply = yield from write_with_room(
+        core.settings, place, over, size, lambda caps: write(item, token, caps)
+    )
+    return bool(reply == 1)
 
 
 def repack(item: Write, epoch: bytes) -> None:
@@ -213,7 +300,8 @@ def touch(core: Core, space: Space, key: str, ttl: float | None) -> Flow[bool]:
     for _ in range(_TRIES):
         ids = [tags[at : at + TAG_BYTES] for at in range(0, len(tags), TAG_BYTES)]
         names = [shard.entry(digest), shard.epoch, shard.namespaces, *(shard.index(name) for name in ids)]
-        reply = yield from ask(_TOUCH.call(names, [ttl_ms, shard.namespace, digest, tags], identity))
+        operation = shard.account.call(_TOUCH, names, [ttl_ms, shard.namespace, digest, tags], identity)
+        reply = yield from ask_settled(shard.account, operation)
         if not isinstance(reply, bytes):
             return bool(reply)
         tags = reply

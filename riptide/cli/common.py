@@ -13,6 +13,8 @@ from riptide import log
 from riptide.config import Settings, load
 from riptide.reads.sync_client import RipTide, connect
 from riptide.store.keys import Keys
+from riptide.streams.resting import who_asks
+from riptide.tenants.registry.audit import LONGEST_ACTOR
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -32,6 +34,11 @@ def client() -> Iterator[tuple[RipTide, Keys]]:
     chosen = settings()
     with connect(config=chosen) as rt:
         yield rt, Keys(chosen.cache.key_prefix)
+
+
+def cli_actor() -> str:
+    """Who acts, for the audit trail."""
+    return f"cli:{who_asks()}"[:LONGEST_ACTOR]
 
 
 def print_json(value: Any) -> None:

@@ -17,6 +17,7 @@ from riptide.errors import RiptideError
 from riptide.names import DEFAULT_TENANT
 from riptide.streams import current
 from riptide.streams.job import (
+    Applied,
     Buried,
     Done,
     Elsewhere,
@@ -198,7 +199,11 @@ class Executor:
             self._reporter.attend(jobs)
             ended = await self._handle(kind, jobs, timeout)
             if not self._reporter.idle:
-                failed = [job for job, (_, how) in zip(jobs, ended, strict=True) if not isinstance(how, Done)]
+                failed = [
+                    job
+                    for job, (_, how) in zip(jobs, ended, strict=True)
+                    if not isinstance(how, Done | Applied)
+                ]
                 await self._reporter.finish(jobs, failed)
             outcomes += ended
         if any(isinstance(outcome, Elsewhere) for _, outcome in outcomes):

@@ -13,6 +13,7 @@ from riptide.config import (
     DistributedSettings,
     RedisSettings,
     RedisUrl,
+    SecuritySettings,
     Settings,
     StateSettings,
     StreamsSettings,
@@ -42,6 +43,7 @@ def make_settings(
     state: dict[str, Any] | None = None,
     tenant: dict[str, Any] | None = None,
     blobs: dict[str, Any] | None = None,
+    security: dict[str, Any] | None = None,
 ) -> Settings:
     """Settings with the test commands; retries come quickly."""
     quick = {"retry_base_seconds": 0.02, "retry_cap_seconds": 0.2, "modules": (MODULE,)}
@@ -54,6 +56,7 @@ def make_settings(
         state=StateSettings(**(state or {})),
         tenant=TenantSettings(**(tenant or {})),
         blobs=BlobsSettings(**(blobs or {})),
+        security=SecuritySettings(**(security or {})),
     )
 
 

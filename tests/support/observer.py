@@ -22,7 +22,7 @@ _STREAM = re.compile(r":commands:(?P<kind>[^:]+):(?:slow:)?\{(?P<partition>[^}]+
 
 def _names() -> dict[str, str]:
     found: dict[str, str] = {}
-    for package in ("riptide.streams", "riptide.cache"):
+    for package in ("riptide.streams", "riptide.cache", "riptide.tenants.registry", "riptide.tenants.usage"):
         for file in resources.files(package).joinpath("lua").iterdir():
             if file.name.endswith(".lua"):
                 script = Script.load(package, file.name)

@@ -26,6 +26,11 @@ class TenantSettings(Section):
     default_ops_quota: Count = Field(
         1000, description="Operations a minute that a tenant may make unless its record says otherwise."
     )
+    plans_file: str = Field(
+        "config/plans.yml",
+        min_length=1,
+        description="The plans that tenants can have; where the default file is not there, RipTide's own.",
+    )
     enable_billing: bool = Field(True, description="Close months and write invoices.")
     billing_interval_seconds: WholeSeconds = Field(
         60, description="Seconds between two updates of billing figures."
@@ -39,6 +44,9 @@ class SecuritySettings(Section):
     enable_encryption_at_rest: bool = Field(False, description="Encrypt the data of all tenants.")
     encryption_key: Annotated[SecretStr | None, Optional] = Field(
         None, description="Master key that wraps the tenants' keys. Secret: give it by variable."
+    )
+    encryption_key_file: Annotated[str | None, Optional] = Field(
+        None, description="A file that holds the master key, instead of encryption_key."
     )
     enable_audit_logging: bool = Field(True, description="Record who did what to which tenant.")
     audit_retention_days: Count = Field(30, description="Days that audit records are kept.")

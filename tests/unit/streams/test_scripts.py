@@ -11,7 +11,8 @@ import redis.asyncio
 from riptide.store.script import Script
 
 ROOT = Path(__file__).parents[3]
-LUA = sorted((ROOT / "riptide").glob("**/*.lua"))
+LUA = sorted((ROOT / "riptide").glob("**/lua/*.lua"))
+PARTS = sorted((ROOT / "riptide").glob("**/lua/parts/*.lua"))
 SOURCES = sorted((ROOT / "riptide").glob("**/*.py")) + sorted((ROOT / "workers").glob("**/*.py"))
 #: Commands whose reply a client may reshape, because nobody looks at more than its truth.
 ONLY_TRUTH = {"SET", "ZSCORE"}
@@ -48,6 +49,19 @@ def test_a_script_touches_only_the_keys_it_is_given(path: Path) -> None:
 @pytest.mark.parametrize("path", LUA, ids=lambda path: f"{path.parents[1].name}-{path.stem}")
 def test_a_script_is_loaded_by_somebody(path: Path) -> None:
     assert any(f'"{path.name}"' in source.read_text("utf-8") for source in SOURCES)
+
+
+@pytest.mark.parametrize("path", PARTS, ids=lambda path: path.stem)
+def test_a_part_says_what_it_is_and_is_included(path: Path) -> None:
+    assert path.read_text("utf-8").startswith("-- ")
+    line = re.compile(rf"^ *-- include (?:[\w.]+ )?{path.name}$", re.MULTILINE)
+    assert any(line.search(script.read_text("utf-8")) for script in [*LUA, *PARTS])
+
+
+@pytest.mark.parametrize("path", LUA, ids=lambda path: f"{path.parents[1].name}-{path.stem}")
+def test_nothing_to_be_included_is_left(path: Path) -> None:
+    package = ".".join(path.parents[1].relative_to(ROOT).parts)
+    assert "-- include" not in Script.load(package, path.name).source
 
 
 def test_a_scripts_name_is_its_content() -> None:

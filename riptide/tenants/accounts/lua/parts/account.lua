@@ -1,0 +1,103 @@
+-- Keeps the account of the entries of a tenant in one slot.
+-- KEYS: 1 account; 2 index of entries
+-- An entry counts as its size and OVERHEAD bytes until the second at which it expires. Entries that expired are
+-- taken off by the buckets of their seconds, `<second>` -> bytes in the account, whether the server has removed them
+-- by now or not: `at` is the second up to which that is done, and it alone decides which entries still count. It
+-- never goes back, as the clock may.
+-- include overhead.lua
+local MOST_BUCKETS, MOST_MEMBERS = 300, 400
+local time = redis.call('TIME')
+local second = tonumber(time[1])
+local now = second * 1000 + math.floor(time[2] / 1000)
+local held = redis.call('HMGET', KEYS[1], 'entries', 'bytes', 'at')
+local entries, bytes, at = tonumber(held[1]) or 0, tonumber(held[2]) or 0, tonumber(held[3]) or second
+local buckets, changed = {}, false
+if at > second then second, now = at, at * 1000 end
+
+local function count(expires, number, size)
+  local bucket = buckets[expires] or tonumber(redis.call('HGET', KEYS[1], expires)) or 0
+  buckets[expires] = bucket + size
+  entries, bytes, changed = entries + number, bytes + size, true
+end
+
+-- Writes down what has changed.
+local function keep()
+  if not changed then return end
+  local set, gone = {'entries', entries, 'bytes', bytes, 'at', at}, {}
+  for expires, size in pairs(buckets) do
+    if size > 0 then
+      set[#set + 1] = expires
+      set[#set + 1] = size
+    else
+      gone[#gone + 1] = expires
+    end
+  end
+  redis.call('HSET', KEYS[1], unpack(set))
+  if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
+  buckets, changed = {}, false
+end
+
+-- The month of a second as text, and when the next one begins. A year begins in March here, so that a leap day
+-- is its last.
+local function month_of(moment)
+  local days = math.floor(moment / 86400) + 719468
+  local era = math.floor(days / 146097)
+  local left = days - era * 146097
+  local leap_days = math.floor(left / 1460) - math.floor(left / 36524) + math.floor(left / 146096)
+  local year = math.floor((left - leap_days) / 365)
+  local day = left - (365 * year + math.floor(year / 4) - math.floor(year / 100))
+  local month = math.floor((5 * day + 2) / 153)
+  local first = math.floor((153 * month + 2) / 5)
+  local civil = year + era * 400 + (month > 9 and 1 or 0)
+  local length = math.floor((153 * month + 155) / 5) - first
+  if month == 11 then
+    length = (civil % 4 == 0 and (civil % 100 ~= 0 or civil % 400 == 0)) and 29 or 28
+  end
+  local text = string.format('%04d-%02d', civil, month > 9 and month - 9 or month + 3)
+  return text, (days - 719468 - day + first + length) * 86400
+end
+
+-- Adds what the bytes held from `at` to a later second come to, by month, and moves `at` there. A product above
+-- 2^53 would be rounded.
+local function integrate(to)
+  while at < to and bytes > 0 do
+    local month, next = month_of(at)
+    local stop = math.min(to, next, at + math.max(1, math.floor(9007199254740992 / bytes)))
+    redis.call('HINCRBY', KEYS[1], 'bs:' .. month, bytes * (stop - at))
+    at = stop
+  end
+  at = to
+end
+
+-- Takes expired entries off. False if there is more of that than one step may do: then the script must answer
+-- {'behind'} and change nothing more.
+local function settle()
+  if at == second then return true end
+  local expired, done = 0, false
+  for _ = 1, MOST_BUCKETS do
+    local next = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. at, second, 'WITHSCORES', 'LIMIT', 0, 1)
+    done = not next[2]
+    if done then break end
+    local due = tonumber(next[2])
+    integrate(due)
+    local number = redis.call('ZCOUNT', KEYS[2], due, due)
+    expired = expired + number
+    count(due, -number, -(tonumber(redis.call('HGET', KEYS[1], due)) or 0))
+  end
+  if done then integrate(second) end
+  changed = true
+  if expired > 0 then redis.call('HINCRBY', KEYS[1], 'evicted:expired', expired) end
+  local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', at, 'LIMIT', 0, MOST_MEMBERS)
+  if #gone > 0 then redis.call('ZREM', KEYS[2], unpack(gone)) end
+  if not done then keep() end
+  return done
+end
+
+-- Removes an entry; answers 1 if the server still had it. One that has no place in the index was not written by
+-- these scripts, and does not count.
+local function remove(entry, member)
+  local expires = redis.call('PEXPIRETIME', entry) / 1000
+  local listed = redis.call('ZREM', KEYS[2], member)
+  if listed == 1 and expires > at then count(expires, -1, -(redis.call('STRLEN', entry) + OVERHEAD)) end
+  return redis.call('UNLINK', entry)
+end
