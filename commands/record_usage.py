@@ -22,7 +22,7 @@ class RecordUsage(Command):
     model_config = ConfigDict(
         json_schema_extra={
             # Nothing in all of them: `operation_count` alone is not 0 by default.
-            "not": {"required": ["operation_count"], "properties": dict.fromkeys(_AMOUNTS, {"const": 0})}
+            "not": {"required": ["operation_count"], "properties": {name: {"const": 0} for name in _AMOUNTS}}
         }
     )
     type: ClassVar[str] = "record_usage"

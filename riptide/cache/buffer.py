@@ -6,8 +6,8 @@ from asyncio import CancelledError
 from collections.abc import Callable, Collection
 
 from riptide.cache.core import Core
+from riptide.cache.sending import TENANT_ERRORS, Write, write_all
 from riptide.cache.space import Space
-from riptide.cache.writing import TENANT_ERRORS, Write, write_all
 from riptide.store.operation import Flow
 
 _MOST_BYTES = 64 * 1024**2

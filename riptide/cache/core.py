@@ -1,7 +1,8 @@
 """What both faces of a cache share: keys, codec, counters, the server's time. It sends nothing."""
 
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from riptide.cache.accounts.caps import caps_of
 from riptide.cache.codec import Codec
@@ -10,10 +11,11 @@ from riptide.cache.space import Digests, Space
 from riptide.cache.stats import CacheStats
 from riptide.clock import Clock, SystemClock
 from riptide.config import CacheSettings
-from riptide.errors import InvalidInput, UnknownTenant
+from riptide.errors import InvalidInput, RiptideError, UnknownTenant
 from riptide.names import DEFAULT_NAMESPACE, DEFAULT_TENANT, check_namespace, check_tenant
 from riptide.store.keys import Keys
-from riptide.store.operation import Flow
+from riptide.store.operation import Flow, Pause
+from riptide.tenants.accounts.account import FactsOutdated
 from riptide.tenants.facts import DEFAULT, KnownTenants
 
 _MOST_SPACES = 10_000
@@ -21,6 +23,10 @@ LONGEST_TTL_SECONDS = 315_360_000  # ten years
 #: No lease lasts longer, so no stamp of an invalidated tag has to.
 LONGEST_LEASE_SECONDS = 3600
 _LOOK_AGAIN_SECONDS = 1.0
+# While a tenant is created or purged, its record in one slot is another than in the next.
+_PAUSES_SECONDS = (0.0, 0.01, 0.05, 0.25)
+
+T = TypeVar("T")
 
 
 class Core:
@@ -44,7 +50,7 @@ class Core:
         self.lease_ms = round(min(settings.lease_seconds, LONGEST_LEASE_SECONDS) * 1000)
         self.clustered = clustered
         self._digests = Digests(settings.version)
-        self._caps = caps_of(settings, tenants.settings)
+        self.caps = caps_of(settings, tenants.settings)
         self._spaces: dict[tuple[str | None, str | None], Space] = {}
         self._looked: dict[str, float] = {}
 
@@ -70,7 +76,7 @@ class Core:
         facts = self.tenants.known(owner)
         if facts is None:
             return None
-        space = Space(self.keys, self._digests, facts, name, self._caps)
+        space = Space(self.keys, self._digests, facts, name, self.caps)
         if len(self._spaces) >= _MOST_SPACES:
             self._spaces.clear()
         self._spaces[tenant, namespace] = space
@@ -84,6 +90,19 @@ class Core:
                 self._spaces.pop((tenant, namespace), None)
         yield from self.tenants.learn(owner)
         return (yield from self.find(owner, space.name))
+
+    def keep_up(self, space: Space, flow: Callable[[Space], Flow[T]]) -> Flow[T]:
+        """Run a flow where the tenant's keys are now: as often as a script says that they are elsewhere.
+
+        Raises as `KnownTenants.learn`.
+        """
+        for pause in _PAUSES_SECONDS:
+            try:
+                return (yield from flow(space))
+            except FactsOutdated:
+                yield Pause(pause)
+                space = yield from self.renew(space)
+        raise RiptideError(f"the record of tenant {space.tenant!r} is just being changed: try again")
 
     def look_again(self, space: Space) -> Flow[None]:
         """Where a whole namespace is empty the tenant may be another one by now, whose keys are elsewhere.

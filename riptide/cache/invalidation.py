@@ -3,8 +3,8 @@
 When a flow ends, no leased or server read sees what was there before (DESIGN §5).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from riptide.cache.buffer import WriteBuffer
 from riptide.cache.core import LONGEST_LEASE_SECONDS, Core
@@ -12,7 +12,7 @@ from riptide.cache.space import Part, Shard, Space
 from riptide.cache.writing import tag_ids_of
 from riptide.store.operation import Flow, Operation, ask, ask_all, identity
 from riptide.store.script import Script
-from riptide.tenants.accounts.account import FactsOutdated, answer, ask_all_settled, ask_settled
+from riptide.tenants.accounts.account import answer, ask_all_settled, ask_settled
 
 _DROP = Script.load("riptide.cache", "drop.lua")
 _FORGET = Script.load("riptide.cache", "forget.lua")
@@ -25,9 +25,6 @@ _DRAIN = Script.load("riptide.cache", "drain.lua")
 _STEP = 400
 _STAMP_MS = (LONGEST_LEASE_SECONDS + 60) * 1000
 _NOTHING, _AGAIN = 0, 2
-
-
-T = TypeVar("T")
 
 
 def by_keys_and_tags(
@@ -43,18 +40,9 @@ def by_keys_and_tags(
         removed = yield from by_keys(current.split(names))
         return removed + (yield from by_tags(current, tag_ids))
 
-    removed = yield from _up_to_date(core, space, flow)
+    removed = yield from core.keep_up(space, flow)
     core.stats.deletes += removed
     return removed
-
-
-def _up_to_date(core: Core, space: Space, flow: Callable[[Space], Flow[T]]) -> Flow[T]:
-    """Run a flow where the tenant's keys are now. Raises UnknownTenant."""
-    while True:
-        try:
-            return (yield from flow(space))
-        except FactsOutdated:
-            space = yield from core.renew(space)
 
 
 def by_keys(parts: Iterable[Part]) -> Flow[int]:
@@ -120,7 +108,7 @@ def namespace(core: Core, space: Space, buffer: WriteBuffer) -> Flow[None]:
     def flow(current: Space) -> Flow[None]:
         yield from ask_all([_forget(shard, [space.name]) for shard in current.shards])
 
-    yield from _up_to_date(core, space, flow)
+    yield from core.keep_up(space, flow)
 
 
 def tenant(core: Core, space: Space, buffer: WriteBuffer) -> Flow[None]:
@@ -137,7 +125,7 @@ def tenant(core: Core, space: Space, buffer: WriteBuffer) -> Flow[None]:
             ]
         )
 
-    yield from _up_to_date(core, space, flow)
+    yield from core.keep_up(space, flow)
 
 
 def _list(shard: Shard) -> Operation[list[str]]:

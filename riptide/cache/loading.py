@@ -21,11 +21,11 @@ from riptide.cache.entry import Aging, Miss, open_packed, open_value
 from riptide.cache.lease import Answer, Ticket
 from riptide.cache.loaders.contract import Loaded
 from riptide.cache.reading import discard, read, value_of
+from riptide.cache.sending import TENANT_ERRORS, Write, count_write, resolve, write
 from riptide.cache.space import Space
-from riptide.cache.writing import MISSING, TENANT_ERRORS, Options, Write, count_write, prepare, resolve, write
+from riptide.cache.writing import MISSING, Options, prepare
 from riptide.errors import LoaderNotFound, ServerRefused, ServerUnavailable
 from riptide.store.operation import Call, Flow, Pause, ask
-from riptide.tenants.accounts.account import FactsOutdated
 
 _FIRST_PAUSE_SECONDS = 0.002
 _LONGEST_PAUSE_SECONDS = 0.1
@@ -131,14 +131,15 @@ def _take(job: Job, ticket: Ticket, refresh: bool) -> Flow[tuple[Job, Ticket, An
 
     Raises TenantNotActive, UnknownTenant.
     """
-    while True:
-        try:
-            return job, ticket, (yield from ask(lease.take(job.core, ticket, force=refresh)))
-        except FactsOutdated:
-            space = yield from job.core.renew(job.space)
-        space.facts.require_active()
-        job = replace(job, space=space)
-        ticket = Ticket.of(space, job.key)
+
+    def flow(space: Space) -> Flow[tuple[Job, Ticket, Answer]]:
+        current, mine = job, ticket
+        if space is not job.space:
+            space.facts.require_active()
+            current, mine = replace(job, space=space), Ticket.of(space, job.key)
+        return current, mine, (yield from ask(lease.take(job.core, mine, force=refresh)))
+
+    return (yield from job.core.keep_up(job.space, flow))
 
 
 def _open(core: Core, ticket: Ticket, answer: Answer) -> Flow[Any]:
@@ -188,8 +189,7 @@ def _prepare(job: Job, loaded: Any) -> Write:
     if not isinstance(loaded, Loaded):
         return prepare(job.core, job.space, job.key, loaded, job.options)
     metadata = job.options.metadata
-    options = replace(
-        job.options,
+    options = job.options._replace(
         ttl=job.options.ttl if loaded.ttl is None else loaded.ttl,
         metadata=replace(
             metadata,

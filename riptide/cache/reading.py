@@ -165,7 +165,11 @@ def exists(space: Space, key: str) -> Flow[bool]:
 
 def get_entry(core: Core, space: Space, key: str) -> Flow[Entry | Miss]:
     """The entry with its metadata, negative or fresh; otherwise why there is none."""
-    shard, digest = space.place(key)
+    return (yield from entry_at(core, *space.place(key)))
+
+
+def entry_at(core: Core, shard: Shard, digest: str) -> Flow[Entry | Miss]:
+    """The same of an entry whose key may be unknown."""
     left = Operation(("PTTL", shard.entry(digest)), identity)
     replies = yield from ask_all([read(shard, digest), left])
     pair, expires_in_ms = replies

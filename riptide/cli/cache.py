@@ -42,7 +42,9 @@ def audit_command(
     with (
         common.client() as (rt, keys),
         Scan(rt.settings) as scan,
-        Progress(console=common.console, transient=True, disable=as_json) as bar,
+        Progress(
+            console=common.console, transient=True, disable=as_json or not common.console.is_terminal
+        ) as bar,
     ):
         tags = _tags(rt, keys, tenant)
         found = _strays(rt, keys, scan, None if tenant is None else tags, bar)

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from riptide.cli import archive, billing, cache, commands, config, dead, schedule, tenant, usage
+from riptide.cli import archive, billing, cache, commands, config, dead, quota, schedule, tenant, usage
 from riptide.cli.audit import audit_command
 from riptide.cli.command import cancel_command, command_command
 from riptide.cli.publish import publish_command
@@ -49,6 +49,7 @@ app.command("resume")(resume_command)
 app.command("replay")(replay_command)
 app.add_typer(tenant.app, name="tenant")
 app.command("audit")(audit_command)
+app.add_typer(quota.app, name="quota")
 app.add_typer(usage.app, name="usage")
 app.add_typer(billing.app, name="billing")
 app.add_typer(dead.app, name="dead")

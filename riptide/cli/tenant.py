@@ -1,22 +1,27 @@
 """`riptide tenant`: who shares this deployment, and what each may do."""
 
 import json
-from collections.abc import Sequence
-from typing import Annotated, Any
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TextIO
 
 import typer
 from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.progress import Progress
 
 from riptide.cli import common, policies
 from riptide.cli.common import cli_actor
 from riptide.cli.tenant_shown import print_tenant, tenant_facts, tenants_table
 from riptide.config.values import Bytes
 from riptide.errors import InvalidInput
+from riptide.reads.exporting import Row
 from riptide.tenants.registry.record import SHARDS
 from riptide.tenants.resources import RESOURCES, UNLIMITED
 
 app = typer.Typer(
-    help="Tenants: create, list, show, update, suspend, resume, disable, delete; and what each may do.\n\n"
+    help="Tenants: create, list, show, update, suspend, resume, disable, export, delete, policies.\n\n"
     "What is changed holds with the next call that asks the server. 'riptide audit' tells who changed what.",
     no_args_is_help=True,
 )
@@ -181,6 +186,53 @@ def delete_command(
             typer.confirm(f"Delete the tenant {tenant} and all it has for good?", abort=True)
         ref = rt.tenants.delete(tenant, why, actor=cli_actor())
         common.print_json({"ref": str(ref)}) if as_json else typer.echo(ref)
+
+
+@app.command("export")
+def export_command(
+    tenant: Id,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write it; else to standard output.")
+    ] = None,
+    entries: Annotated[
+        bool, typer.Option("--entries", help="Also what its cache holds, with the values.")
+    ] = False,
+) -> None:
+    """Write all that a tenant has as JSON Lines: record, usage, invoices, audit trail.
+
+    Each line has its 'kind': tenant, usage, invoice, audit or entry. A file is there once it is complete.
+    """
+    with common.client() as (rt, _):
+        rows = rt.tenants.export(tenant, entries=entries)
+        if output is None:
+            for row in rows:
+                typer.echo(_line(row), nl=False)
+            return
+        part = output.with_name(f"{output.name}.part")
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), 0o600)
+                count = _write(rows, file)
+            part.replace(output)
+        except OSError as error:
+            raise InvalidInput(f"{output} cannot be written: {error.strerror}") from None
+        finally:
+            part.unlink(missing_ok=True)
+        typer.echo(f"{count:,} rows in {output}")
+
+
+def _write(rows: Iterable[Row], file: TextIO) -> int:
+    count = 0
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Exporting", total=None)
+        for count, row in enumerate(rows, 1):
+            file.write(_line(row))
+            bar.update(task, description=f"Exporting {row['kind']}: {count:,} rows")
+    return count
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def _owner(*parts: str | None) -> dict[str, str] | None:

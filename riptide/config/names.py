@@ -117,7 +117,6 @@ NO_MEANING = {
     "distributed.consensus_timeout_ms": "processes agree by scripts on the server, not by voting",
 }
 
-_ACCOUNTS = "byte accounts and eviction are not built yet, so the server's own limit holds"
 _API = "the HTTP API is not built yet"
 _CHECKPOINTS = "checkpoints are not built yet"
 _ENCRYPTION = "encryption is not built yet, so data is stored as it is"
@@ -130,11 +129,6 @@ _WAY_BACK = "the way back is not built yet, so RipTide stays on"
 NOT_YET = {
     "enable_persistence": _WAY_BACK,
     "use_persistence_layer": _WAY_BACK,
-    "cache.max_memory_bytes": _ACCOUNTS,
-    "cache.eviction_policy": _ACCOUNTS,
-    "tenant.isolation_level": _TENANTS,
-    "tenant.default_memory_quota": _TENANTS,
-    "tenant.default_ops_quota": _TENANTS,
     "tenant.billing_interval_seconds": _METRICS,
     "tenant.enable_encryption": _ENCRYPTION,
     "state.session_timeout_seconds": "sessions are not built yet",
@@ -150,6 +144,5 @@ NOT_YET = {
     "performance.metrics_interval_seconds": _METRICS,
     "security.enable_encryption_at_rest": _ENCRYPTION,
     "security.encryption_key": _ENCRYPTION,
-    "security.enable_rate_limiting": _TENANTS,
     "security.enable_rbac": _API,
 }

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, Unpack
 
-from riptide.cache import invalidation, loading, reading, writing
+from riptide.cache import invalidation, loading, reading, sending, writing
 from riptide.cache.buffer import WriteBuffer, flush
 from riptide.cache.core import Core
 from riptide.cache.decorating import key_maker
@@ -32,9 +32,10 @@ class AsyncCache:
     """Values of tenants' namespaces. Belongs to one event loop.
 
     Every method takes `tenant` and `namespace`, both "default" if left out; it raises InvalidInput for
-    bad names, keys and durations before anything is sent, and ServerUnavailable when the server cannot be
-    reached. What writes takes the keyword arguments of `Keeping`: ttl and stale in seconds, tags, version,
-    content_type, source, attributes.
+    bad names, keys and durations before anything is sent, UnknownTenant (with multi-tenancy off
+    MultiTenancyDisabled) for a tenant that is not there, and ServerUnavailable when the server cannot be
+    reached. What writes raises QuotaExceeded or TenantNotActive, too, and takes the keyword arguments of
+    `Keeping`: ttl and stale in seconds, tags, version, content_type, source, attributes.
     """
 
     def __init__(
@@ -50,6 +51,11 @@ class AsyncCache:
         self._buffer = WriteBuffer(settings.write_behind_max_entries)
         self._flushing = asyncio.Lock()
         self._background = AsyncBackground(self.flush, settings.write_behind_flush_seconds, self._count_error)
+
+    @property
+    def core(self) -> Core:
+        """What other reads of its entries share with it."""
+        return self._core
 
     async def get(
         self, key: str, default: Any = None, *, tenant: str | None = None, namespace: str | None = None
@@ -101,9 +107,15 @@ class AsyncCache:
         A load under way for the key will not overwrite it.
         """
         space = await self._space(tenant, namespace)
-        await self._after_buffered(
-            writing.set_value(self._core, space, key, value, writing.options(**keeping)), space, [key]
-        )
+        item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
+        if self._buffer.busy:
+            await self._after_buffered(sending.write_all(self._core, [item]), space, [key])
+            return
+        reply = await self._run(sending.write(item))
+        if reply == 1:
+            sending.count_write(self._core, item)
+        else:
+            await self._drive(sending.complete(self._core, item, reply))
 
     async def set_many(
         self,
@@ -113,7 +125,8 @@ class AsyncCache:
         namespace: str | None = None,
         **keeping: Unpack[Keeping],
     ) -> None:
-        """Write several values, up to 100 in one round trip. If one cannot be cached, none is written."""
+        """Write several values, up to 100 in one round trip. If one cannot be cached, none is written; what a
+        cap refuses is raised when the others are written."""
         space = await self._space(tenant, namespace)
         await self._after_buffered(
             writing.set_many(self._core, space, values, writing.options(**keeping)), space, list(values)

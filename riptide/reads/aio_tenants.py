@@ -1,9 +1,10 @@
 """`rt.tenants`: the registry, policies and the audit trail, asynchronous."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from riptide.reads.exporting import Cursor, Export, Row
 from riptide.store.aio import AsyncStore
 from riptide.streams.message import Ref
 from riptide.tenants.registry.audit import AuditPage
@@ -16,8 +17,8 @@ from riptide.tenants.registry.tenant import Tenant
 class AsyncTenants:
     """Methods mean what those of `Tenants` mean."""
 
-    def __init__(self, store: AsyncStore, registry: Registry) -> None:
-        self._store, self._registry = store, registry
+    def __init__(self, store: AsyncStore, registry: Registry, export: Export | None = None) -> None:
+        self._store, self._registry, self._export = store, registry, export
 
     async def create(
         self,
@@ -90,6 +91,15 @@ class AsyncTenants:
 
     async def delete(self, tenant: str, why: str = "", *, actor: str | None = None) -> Ref:
         return await self._store.drive(self._registry.delete(tenant, why, actor))
+
+    async def export(self, tenant: str, *, entries: bool = False) -> AsyncIterator[Row]:
+        assert self._export is not None
+        cursor: Cursor | None = Cursor()
+        while cursor is not None:
+            page = await self._store.drive(self._export.page(tenant, cursor, entries=entries))
+            for row in page.rows:
+                yield row
+            cursor = page.cursor
 
     async def allow(self, tenant: str, resource: str, action: str, *, actor: str | None = None) -> Tenant:
         return await self._store.drive(self._registry.allow(tenant, resource, action, actor))

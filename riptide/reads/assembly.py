@@ -14,6 +14,7 @@ from riptide.streams.registry import load_models
 from riptide.streams.resting import Resting
 from riptide.tenants.billing.billing import Billing
 from riptide.tenants.facts import KnownTenants
+from riptide.tenants.quotas.quotas import Quotas
 from riptide.tenants.registry.registry import Registry
 from riptide.tenants.usage.flows import UsageFlows
 
@@ -26,6 +27,7 @@ class Parts:
     resting: Resting
     registry: Registry
     known: KnownTenants
+    quotas: Quotas
     usage: UsageFlows
     billing: Billing
 
@@ -51,9 +53,10 @@ def assemble(url: str | None, config: Settings | str | Path | None, clock: Clock
     )
     registry = Registry(keys, settings, publisher)
     known = KnownTenants(keys, settings.tenant)
+    quotas = Quotas(keys, settings, known, registry)
     usage = UsageFlows(keys, known, publisher, clock or SystemClock())
     billing = Billing(keys, settings, known, lambda: registry.plans)
-    return Parts(settings, keys, publisher, Resting(keys, models), registry, known, usage, billing)
+    return Parts(settings, keys, publisher, Resting(keys, models), registry, known, quotas, usage, billing)
 
 
 def _checked(url: object) -> RedisUrl:

@@ -10,8 +10,10 @@ from commands import Command
 from riptide.config import Settings
 from riptide.errors import PublishUnknown
 from riptide.reads.assembly import Parts, assemble
+from riptide.reads.exporting import Export
 from riptide.reads.sync_billing import BillingFace
 from riptide.reads.sync_cache import Cache
+from riptide.reads.sync_quotas import QuotasFace
 from riptide.reads.sync_tenants import Tenants
 from riptide.reads.sync_usage import UsageFace
 from riptide.store.sync import Store, open_store
@@ -30,7 +32,9 @@ class RipTide:
         self.settings = parts.settings
         self.store = store
         self.cache = Cache(store, parts.keys, parts.settings.cache, parts.known)
-        self.tenants = Tenants(store, parts.registry)
+        export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
+        self.tenants = Tenants(store, parts.registry, export)
+        self.quotas = QuotasFace(store, parts.quotas)
         self.usage = UsageFace(store, parts.usage)
         self.billing = BillingFace(store, parts.billing)
         self._keys = parts.keys

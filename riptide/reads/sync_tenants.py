@@ -1,9 +1,10 @@
 """`rt.tenants`: the registry, policies and the audit trail, synchronous."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from riptide.reads.exporting import Cursor, Export, Row
 from riptide.store.sync import Store
 from riptide.streams.message import Ref
 from riptide.tenants.registry.audit import AuditPage
@@ -21,8 +22,8 @@ class Tenants:
     what concerns one tenant raises UnknownTenant if there is none.
     """
 
-    def __init__(self, store: Store, registry: Registry) -> None:
-        self._store, self._registry = store, registry
+    def __init__(self, store: Store, registry: Registry, export: Export | None = None) -> None:
+        self._store, self._registry, self._export = store, registry, export
 
     def create(
         self,
@@ -117,6 +118,20 @@ class Tenants:
         Raises as `publish` does; then it is closed, and can be deleted again.
         """
         return self._store.drive(self._registry.delete(tenant, why, actor))
+
+    def export(self, tenant: str, *, entries: bool = False) -> Iterator[Row]:
+        """All of it that its owner may want, row by row: the record, usage by month, invoices, the audit
+        trail; with `entries` what its cache holds, too.
+
+        Rows can be written as JSON. What changes meanwhile may be told as it was before or after, and an
+        entry may come twice. Raises UnknownTenant.
+        """
+        assert self._export is not None
+        cursor: Cursor | None = Cursor()
+        while cursor is not None:
+            page = self._store.drive(self._export.page(tenant, cursor, entries=entries))
+            yield from page.rows
+            cursor = page.cursor
 
     def allow(self, tenant: str, resource: str, action: str, *, actor: str | None = None) -> Tenant:
         """Add a rule: each of both is exact, or a beginning with `*` after it, or `*`.

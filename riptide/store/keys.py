@@ -115,8 +115,12 @@ class Keys:
         """Hash: id of a data key -> the key, wrapped, as it is in the blob store."""
         return f"{self.prefix}:keyring:{{{tenant}}}"
 
+    def quota(self, tenant: str, name: str) -> str:
+        """Hash: what was taken of a rate or a total; or, as `refusals`, how often it was refused more."""
+        return f"{self.prefix}:quota:{{{tenant}}}:{name}"
+
     def account(self, tag: str) -> str:
-        """Hash: entries and bytes that this slot holds, what of them expires when, and byte-seconds by month."""
+        """Hash: entries and bytes that this slot holds, what expires when, and byte-seconds by month."""
         return f"{self.prefix}:account:{{{tag}}}"
 
     def account_index(self, tag: str) -> str:

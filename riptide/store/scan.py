@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Self
 
 import redis
 
@@ -60,7 +60,7 @@ class Scan:
     def close(self) -> None:
         self._opened.close()
 
-    def __enter__(self) -> "Scan":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -14,6 +14,7 @@ from riptide.names import DEFAULT_TENANT, check_tenant
 from riptide.store.keys import PARTITIONS, Keys
 from riptide.store.operation import Flow, Operation, ask
 from riptide.tenants.accounts.unrecorded import meet
+from riptide.tenants.purge.mark import is_begun
 from riptide.tenants.resources import RESOURCES
 
 _MOST_KNOWN = 100_000
@@ -97,6 +98,9 @@ class KnownTenants:
         if self._shared:
             return DEFAULT
         found = yield from ask(read_facts(self._keys, tenant))
+        if found is not None and is_begun(found.incarnation):
+            self.forget(tenant)
+            raise UnknownTenant(f"the tenant {tenant!r} is being purged; afterwards its id is free again")
         if found is None:
             self.forget(tenant)
             if self.settings.isolation_level == "strong":

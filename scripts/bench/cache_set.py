@@ -1,7 +1,7 @@
 """Writing the cache: a set of 1 KiB that keeps the tenant's account and its caps.
 
 The floor is redis-py's SET with a time to live, of a value of the same size under a key of the same length.
-RipTide checks the tenant's record, its account and its caps too, and keeps the account, all in one round trip.
+RipTide checks the tenant's record and its caps too, and keeps its account, all in one round trip.
 """
 
 import hashlib

@@ -10,6 +10,7 @@ import itertools
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from riptide.store.sync import open_store
 from riptide.streams.job import Job
 from riptide.streams.overview import overview
 from riptide.streams.publishing import Outgoing
-from riptide.streams.registry import Handler, Registry
+from riptide.streams.registry import Registry
 from riptide.streams.worker import Worker
 from scripts.bench import harness
 from workers import HANDLERS
@@ -73,7 +74,7 @@ async def _drain(chosen: Settings) -> float:
         seen += len(batch)
         await own.handle(batch, ctx)
 
-    handlers = {"record_usage": Handler(handle, own.batch_size, own.slots)}
+    handlers = {"record_usage": replace(own, handle=handle)}
     types = Registry({"record_usage": RecordUsage}, handlers).pick(None)
     rt, beats = await aconnect(config=chosen), open_store(chosen)
     async with make_context(rt) as context:

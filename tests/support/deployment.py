@@ -37,6 +37,7 @@ def make_settings(
     *,
     cluster: bool = False,
     redis: dict[str, Any] | None = None,
+    cache: dict[str, Any] | None = None,
     workers: dict[str, Any] | None = None,
     streams: dict[str, Any] | None = None,
     distributed: dict[str, Any] | None = None,
@@ -49,7 +50,7 @@ def make_settings(
     quick = {"retry_base_seconds": 0.02, "retry_cap_seconds": 0.2, "modules": (MODULE,)}
     return Settings(
         redis=RedisSettings(**({"url": RedisUrl(url), "cluster_mode": cluster} | (redis or {}))),
-        cache=CacheSettings(key_prefix=prefix),
+        cache=CacheSettings(**({"key_prefix": prefix} | (cache or {}))),
         workers=WorkersSettings(**(quick | (workers or {}))),
         streams=StreamsSettings(**(streams or {})),
         distributed=DistributedSettings(**(distributed or {})),

@@ -9,6 +9,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +27,7 @@ from riptide.store.keys import Keys, partition_of
 from riptide.store.sync import open_store
 from riptide.streams import publishing
 from riptide.streams.job import Job
-from riptide.streams.registry import CommandType, Handler
+from riptide.streams.registry import CommandType
 from riptide.streams.worker import Worker
 from riptide.tenants.usage.counting import Counting
 from tests.support.crew import Place
@@ -62,7 +63,7 @@ async def _count(place: Place) -> None:
 
     rt = await aconnect(config=settings)
     beat_store = await asyncio.to_thread(open_store, for_heartbeats(settings))
-    types = [CommandType(KIND, RecordUsage, Handler(handle, own.batch_size, own.slots))]
+    types = [CommandType(KIND, RecordUsage, replace(own, handle=handle))]
     context = SimpleNamespace(rt=rt, counting=Counting(Keys(place.prefix)))
     worker = Worker(settings, types, rt.store, beat_store, context, place.clock())
     running = asyncio.create_task(worker.run())

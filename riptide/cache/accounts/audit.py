@@ -1,8 +1,8 @@
 """Recounts entries from their keys and compares that with the accounts, while everything goes on.
 
-Three questions, each asked by scripts that see keys and account at one moment: has every entry its place in the
-index; do the entries of each second take what the account says of that second; do its parts add up. What differs
-because it is being written is looked at again.
+Three questions, each asked by scripts that see keys and account at one moment: has every entry its place in
+the index; do the entries of each second take what the account says of that second; do its parts add up. What
+differs because it is being written is looked at again.
 
 Looking at an entry counts as a use of it, as far as eviction is concerned.
 """
@@ -22,9 +22,9 @@ _RECOUNT = Script.load("riptide.cache", "recount.lua")
 _SUMS = Script.load("riptide.cache", "sums.lua")
 
 _STEP = 400
-_TRIES = 5
-# A second's entries are written within a second, as long as nothing touches them.
-_PAUSE_SECONDS = 0.3
+# Between two looks at what differs: it may be written just now. Those that expire at one second are written
+# within a second, as long as nothing touches them.
+_PAUSES_SECONDS = (0.0, 0.0, 0.05, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,12 @@ def _all_of(account: Account, second: int) -> Flow[list[str]]:
 
 
 def _check(account: Account, second: int, members: Sequence[str]) -> Flow[list[Difference]]:
-    for _ in range(_TRIES):
+    for pause in _PAUSES_SECONDS:
         counted = yield from _recount(account, second, members)
         taken = counted.bytes + ENTRY_OVERHEAD_BYTES * counted.entries
         if counted.over or (counted.entries == counted.listed and taken == counted.accounted):
             return []
-        yield Pause(_PAUSE_SECONDS)
+        yield Pause(pause)
         members = yield from _all_of(account, second)
     return [
         Difference(account.tag, f"{what} that expire at {second}", said, there)

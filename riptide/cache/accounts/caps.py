@@ -2,8 +2,13 @@
 
 from typing import NamedTuple
 
+from riptide.cache.accounts.victims import Amount
 from riptide.config import CacheSettings, TenantSettings
+from riptide.tenants.facts import Facts
 from riptide.tenants.resources import UNLIMITED
+
+#: Most bytes and entries of one shard, and whether the limits of the record win over them: '1' or '0'.
+CapArguments = tuple[int, int, str]
 
 
 class Caps(NamedTuple):
@@ -13,9 +18,16 @@ class Caps(NamedTuple):
     entries: int
     by_record: bool
 
-    def arguments(self, shards: int) -> tuple[int, int, str]:
-        """What a write into one of several shards is given: its part of them."""
+    def arguments(self, shards: int) -> CapArguments:
+        """What a script of one of several shards is given: its part of them."""
         return part(self.bytes, shards), part(self.entries, shards), "1" if self.by_record else "0"
+
+    def of(self, facts: Facts) -> Amount:
+        """What the whole tenant may hold, -1: unlimited."""
+        if not self.by_record:
+            return Amount(self.entries, self.bytes)
+        limits = facts.limits
+        return Amount(limits.get("cache_entries", self.entries), limits.get("memory_bytes", self.bytes))
 
 
 def part(most: int, shards: int) -> int:

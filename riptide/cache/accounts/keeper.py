@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import structlog
 
+from riptide.cache.accounts.caps import CapArguments, caps_of
+from riptide.cache.accounts.lending import shift
 from riptide.cache.accounts.shares import Holding, excesses
 from riptide.cache.accounts.sweeping import Walk
 from riptide.cache.accounts.victims import Amount, free
@@ -28,7 +30,7 @@ from riptide.tenants.resources import UNLIMITED
 
 _KEEPER = Script.load("riptide.cache", "keeper.lua")
 
-_LEASE_MS = 15_000
+_LEASE_MS, _TICK_SECONDS = 12_000, 5.0
 _SHORTEST, _LONGEST = 1.0, 10.0
 # A pass over very many accounts may take a fifth of one server's time at most.
 _REST = 4
@@ -39,8 +41,12 @@ _LONGEST_BACKOFF = 30.0
 
 
 class _Kept(NamedTuple):
+    """An account, whose it is, and the weight of its claim to a share."""
+
+    tenant: str
     account: Account
     weight: int
+    caps: CapArguments
 
 
 class Keeper(threading.Thread):
@@ -55,7 +61,9 @@ class Keeper(threading.Thread):
         self._kept: list[_Kept] = []
         self._learnt = -_LEARN_AGAIN_SECONDS
         self._walks: dict[str, Walk] = {}
+        self._apart: dict[str, tuple[int, int]] = {}
         self._pause = _SHORTEST
+        self._look_at = 0.0
         self._stopped = threading.Event()
         self._log = structlog.get_logger("riptide.cache")
 
@@ -87,17 +95,25 @@ class Keeper(threading.Thread):
         return _KEEPER.call([self._keys.control("accounts:keeper")], [self._who, lasts_ms], bool)
 
     def _pass(self) -> float:
-        """Look at all accounts once, and do what is due; answers seconds to the next look."""
+        """Keep the lease, and look at all accounts if it is time to; answers seconds to the next pass."""
         if self._store is None:
             self._store = open_store(self._settings)  # on a cluster it connects at once
         if not self._store.run(self._lease(_LEASE_MS)):
             self._walks.clear()
-            return _LONGEST
+            return _TICK_SECONDS
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + self._look()
+        return min(_TICK_SECONDS, max(0.0, self._look_at - time.monotonic()))
+
+    def _look(self) -> float:
+        """Do what is due; answers seconds to the next look."""
+        assert self._store is not None
         started = time.monotonic()
         if started - self._learnt > _LEARN_AGAIN_SECONDS:
             self._kept = self._store.drive(_all_accounts(self._keys, self._settings))
             self._learnt = started
         balances = self._balances()
+        self._mend(balances)
         swept = self._sweep(balances)
         evicted = self._evict(balances)
         full = sum(balance.bytes for balance in balances) > self._settings.cache.max_memory_bytes // 2
@@ -114,6 +130,22 @@ class Keeper(threading.Thread):
             part = self._kept[start : start + _TOGETHER]
             found += self._store.drive(_settled([kept.account for kept in part]))
         return found
+
+    def _mend(self, balances: Sequence[Balance]) -> None:
+        """Where the parts of a tenant's shards do not come to its caps, and did not at the last look either,
+        somebody has died over lending: put that right."""
+        assert self._store is not None
+        apart: dict[str, tuple[int, int]] = {}
+        for kept, balance in zip(self._kept, balances, strict=False):
+            entries, size = apart.get(kept.tenant, (0, 0))
+            apart[kept.tenant] = entries + balance.more_entries, size + balance.more_bytes
+        apart = {tenant: sums for tenant, sums in apart.items() if sums != (0, 0)}
+        for kept in self._kept:
+            sums = apart.get(kept.tenant)
+            if sums is not None and self._apart.get(kept.tenant) == sums:
+                self._store.run(shift(kept.account, -sums[0], -sums[1], kept.caps))
+                del apart[kept.tenant]
+        self._apart = apart
 
     def _sweep(self, balances: Sequence[Balance]) -> bool:
         """Some steps through accounts with garbage; whether there is any."""
@@ -153,8 +185,13 @@ def _settled(accounts: Sequence[Account]) -> Flow[list[Balance]]:
 
 
 def _all_accounts(keys: Keys, settings: Settings) -> Flow[list[_Kept]]:
+    caps = caps_of(settings.cache, settings.tenant)
     found = yield from everybody(keys, settings.tenant)
-    return [_Kept(Account(keys, tag), _weight(settings, facts)) for facts in found for tag in facts.tags]
+    return [
+        _Kept(facts.tenant, Account(keys, tag), _weight(settings, facts), caps.arguments(facts.shards))
+        for facts in found
+        for tag in facts.tags
+    ]
 
 
 def _weight(settings: Settings, facts: Facts) -> int:

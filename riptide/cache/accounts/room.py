@@ -1,92 +1,107 @@
 """Room for a write that would exceed a cap: what gives way, and which shards lend (DESIGN §5, "Accounts")."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from riptide.cache.accounts.victims import Amount, free
+from riptide.cache.accounts.caps import CapArguments
+from riptide.cache.accounts.lending import Part, borrow
+from riptide.cache.accounts.victims import NOTHING, Amount, free
 from riptide.config import CacheSettings
 from riptide.errors import QuotaExceeded
 from riptide.store.operation import Flow, Operation, ask_all
-from riptide.tenants.accounts.account import ENTRY_OVERHEAD_BYTES, Account, Balance, ask_settled
+from riptide.tenants.accounts.account import ENTRY_OVERHEAD_BYTES, Account, ask_settled
 from riptide.tenants.resources import UNLIMITED
 
 # A hundredth of a cap is freed beyond the need: not every write into a full cache has to make its own room.
 _SPARE = 100
 _TRIES = 3
 
-CapArguments = tuple[int, int, str]
-
 
 class Over(NamedTuple):
-    """Why a write was not made: what there would be in its slot, and the most there may be, -1: unlimited."""
+    """Why a write was not made: what there would be in its slot, the slot's equal part of the caps, -1:
+    unlimited, and by how much others have enlarged that."""
 
     bytes: int
     most_bytes: int
+    more_bytes: int
     entries: int
     most_entries: int
+    more_entries: int
 
-    @property
-    def would(self) -> Amount:
-        return Amount(self.entries, self.bytes)
+    def missing(self, freed: Amount) -> Amount:
+        """By how much the slot's part is too small, once so much is freed there."""
+        pairs = (
+            (self.most_entries, self.entries - freed.entries - self.more_entries),
+            (self.most_bytes, self.bytes - freed.bytes - self.more_bytes),
+        )
+        return Amount(*(0 if most == UNLIMITED else max(0, would - most) for most, would in pairs))
 
 
-class Place(NamedTuple):
-    """Where a write goes: the account of its slot, and those of the tenant's other shards."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a write goes: the account of its slot, those of the tenant's other shards, and the caps of all.
+
+    `arguments` is how a script is told of the caps of one shard.
+    """
 
     tenant: str
     account: Account
     others: Sequence[Account]
-
-    def whole(self, over: Over) -> Amount:
-        """The tenant's caps."""
-        shards = 1 + len(self.others)
-        parts = over.most_entries, over.most_bytes
-        return Amount(*(part if part == UNLIMITED else part * shards for part in parts))
+    most: Amount
+    arguments: CapArguments
 
 
 def write_with_room(
-    settings: CacheSettings,
-    place: Place,
-    over: Over,
-    size: int,
-    write: Callable[[CapArguments], Operation[Any]],
+    settings: CacheSettings, place: Place, over: Over, size: int, write: Operation[Any]
 ) -> Flow[Any]:
     """What `write` answers once there is room for its entry of `size` bytes.
 
-    Each shard has its part of the caps; where that is used up, it is lent what others do not use. What has to
-    give way is taken from the shards that hold most. Raises QuotaExceeded.
+    Each shard has an equal part of the caps; where that is used up, others lend what they do not use. What
+    has to give way is taken from the shards that hold most. Raises QuotaExceeded.
     """
-    most = place.whole(over)
     for _ in range(_TRIES):
-        elsewhere = yield from _make_room(settings, place, over, most, size)
-        lent = (_lent(most.bytes, elsewhere.bytes), _lent(most.entries, elsewhere.entries), "0")
-        reply = yield from ask_settled(place.account, write(lent))
+        balances = yield from ask_all([account.settle() for account in place.others])
+        parts = [Part.of(account, b) for account, b in zip(place.others, balances, strict=True)]
+        would = sum((part.held for part in parts), Amount(over.entries, over.bytes))
+        freed = yield from _make_room(settings, place, parts, would, size)
+        missing = over.missing(freed)
+        if not missing.none:
+            spare = Amount(*(max(0, most) // _SPARE for most in place.most))
+            yield from borrow(place.account, parts, missing, spare, place.arguments)
+        reply = yield from ask_settled(place.account, write)
         if not isinstance(reply, Over):
             return reply
         over = reply
-    raise _refused(place, most, over.would)
+    raise _refused(place, would)
 
 
-def _make_room(settings: CacheSettings, place: Place, over: Over, most: Amount, size: int) -> Flow[Amount]:
-    """Answers what the other shards hold then."""
-    held: list[Balance] = yield from ask_all([account.settle() for account in place.others])
-    elsewhere = Amount(sum(b.entries for b in held), sum(b.bytes for b in held))
-    would = over.would + elsewhere
+def _make_room(
+    settings: CacheSettings, place: Place, parts: list[Part], would: Amount, size: int
+) -> Flow[Amount]:
+    """Evict what is too much in all; answers what that freed in the slot of the write."""
+    most = place.most
     need = Amount(_need(most.entries, would.entries), _need(most.bytes, would.bytes))
-    if need == (0, 0):
-        return elsewhere
+    freed_here = NOTHING
+    if need.none:
+        return freed_here
     too_large = most.entries == 0 or 0 <= most.bytes < size + ENTRY_OVERHEAD_BYTES
     if settings.eviction_policy == "reject" or too_large:
-        raise _refused(place, most, would)
-    shards = [(over.bytes, place.account), *zip([b.bytes for b in held], place.others, strict=True)]
-    for _, account in sorted(shards, key=lambda row: row[0], reverse=True):
-        freed = yield from free(account, need, settings.eviction_policy, "policy")
+        raise _refused(place, would)
+    here = would - sum((part.held for part in parts), NOTHING)
+    shards: list[tuple[int, Part | None]] = [(here.bytes, None), *((part.held.bytes, part) for part in parts)]
+    for _, part in sorted(shards, key=lambda shard: shard[0], reverse=True):
+        freed = yield from free(
+            part.account if part else place.account, need, settings.eviction_policy, "policy"
+        )
         need -= freed
-        if account is not place.account:
-            elsewhere -= freed
+        if part is None:
+            freed_here = freed
+        else:
+            part.held -= freed
         if need.none:
             break
-    return elsewhere
+    return freed_here
 
 
 def _need(most: int, would: int) -> int:
@@ -94,11 +109,8 @@ def _need(most: int, would: int) -> int:
     return 0 if most == UNLIMITED or would <= most else would - most + most // _SPARE
 
 
-def _lent(most: int, elsewhere: int) -> int:
-    return UNLIMITED if most == UNLIMITED else max(0, most - elsewhere)
-
-
-def _refused(place: Place, most: Amount, would: Amount) -> QuotaExceeded:
+def _refused(place: Place, would: Amount) -> QuotaExceeded:
+    most = place.most
     rows = [("memory_bytes", most.bytes, would.bytes), ("cache_entries", most.entries, would.entries)]
     violated = [row for row in rows if row[1] != UNLIMITED and row[2] > row[1]] or rows[:1]
     resource, limit, needed = violated[0]

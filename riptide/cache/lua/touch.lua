@@ -14,18 +14,18 @@ if soft > 0 and soft <= now then return 0 end
 local tags = string.sub(head, 65, 64 + 8 * string.byte(head, 39))
 if tags ~= ARGV[4] then return tags end
 if not settle() then return {'behind'} end
-local before = redis.call('PEXPIRETIME', KEYS[3]) / 1000
-if before <= at then -- its second has come
+local member = ARGV[2] .. ':' .. ARGV[3]
+local size, before = counted(KEYS[3], member)
+if not size then -- its second has come
   keep()
   return 0
 end
-local size = redis.call('STRLEN', KEYS[3]) + OVERHEAD
 local expires = math.ceil((now + ARGV[1] + struct.unpack('<I8', head, 57)) / 1000)
 local left = expires * 1000 - now
 count(before, -1, -size)
 count(expires, 1, size)
 keep()
-redis.call('ZADD', KEYS[2], expires, ARGV[2] .. ':' .. ARGV[3])
+redis.call('ZADD', KEYS[2], expires, member)
 redis.call('PEXPIREAT', KEYS[3], expires * 1000)
 if soft > 0 then
   -- The checksum holds the soft expiry as XOR: the old one out, the new one in.

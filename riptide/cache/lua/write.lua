@@ -7,9 +7,9 @@
 --       bytes; 5 namespace; 6 the entry's digest; 7 its member of the index; 8 token of the lease, or ''; 9 incarnation
 --       of the tenant, '' for one without a record; 10 most bytes, 11 most entries in this slot, -1: unlimited;
 --       12 '1' if the record's limits win
--- Returns: 1 written; 0 refused; the current epoch, if the entry was packed for another; {'facts'} if the tenant is not
---          the one it was taken for, or not active; {'over', bytes, most bytes, entries, most entries} with what there
---          would be, if that is too much; {'behind'} if the account has to be settled first
+-- Returns: 1 written; 0 refused; the current epoch, if the entry was packed for another; {'facts'} if the tenant is
+--          not the one it was taken for, or not active; {'over', bytes there would be, most bytes, more that other slots
+--          have lent, and the same of entries} if that is too much; {'behind'} if the account has to be settled first
 local record = redis.call('HMGET', KEYS[3], 'incarnation', 'status', 'limit:memory_bytes', 'limit:cache_entries')
 if (record[1] or '') ~= ARGV[9] or (record[2] or 'active') ~= 'active' then return {'facts'} end
 
@@ -20,9 +20,10 @@ local second = tonumber(time[1])
 local now = second * 1000 + math.floor(time[2] / 1000)
 -- Whole seconds, so that expired entries can be taken off the account by their second.
 local expires = math.ceil((now + life) / 1000)
-local before = redis.call('PEXPIRETIME', KEYS[4]) / 1000
+local before = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[7]) or 0)
 -- What other scripts do by functions is written out here, for speed; see there for what it means.
-local held = redis.call('HMGET', KEYS[1], 'entries', 'bytes', 'at', expires, before)
+local fields = {'entries', 'bytes', 'at', expires, before, 'shift:bytes', 'shift:entries'}
+local held = redis.call('HMGET', KEYS[1], unpack(fields))
 if held[3] and tonumber(held[3]) ~= second then
   local function settled()
     -- include riptide.tenants.accounts account.lua
@@ -35,7 +36,8 @@ if held[3] and tonumber(held[3]) ~= second then
   if not done then return {'behind'} end
   now = math.max(now, second * 1000)
   expires = math.ceil((now + life) / 1000)
-  held = redis.call('HMGET', KEYS[1], 'entries', 'bytes', 'at', expires, before)
+  fields[4] = expires
+  held = redis.call('HMGET', KEYS[1], unpack(fields))
 end
 local left = expires * 1000 - now
 
@@ -73,29 +75,40 @@ end
 if string.sub(ARGV[1], 21, 28) ~= epoch then return epoch end
 
 local size = #ARGV[1] + OVERHEAD
-local entries, bytes, old = (held[1] or 0) + 1, (held[2] or 0) + size, 0
-if before > second and redis.call('ZSCORE', KEYS[2], ARGV[7]) then
-  old = redis.call('STRLEN', KEYS[4]) + OVERHEAD
+local entries, bytes = (held[1] or 0) + 1, (held[2] or 0) + size
+local replaces, old = before > second, 0
+if replaces then
+  old = redis.call('STRLEN', KEYS[4])
+  if old > 0 then
+    old = old + OVERHEAD
+  elseif redis.call('ZCOUNT', KEYS[2], before, before) == 1 then -- somebody else has removed it
+    old = tonumber(held[5]) or 0
+  end
   entries, bytes = entries - 1, bytes - old
 end
 local most_bytes, most_entries = tonumber(ARGV[10]), tonumber(ARGV[11])
 if ARGV[12] == '1' then
   most_bytes, most_entries = tonumber(record[3]) or most_bytes, tonumber(record[4]) or most_entries
 end
-if most_bytes >= 0 and bytes > most_bytes or most_entries >= 0 and entries > most_entries then
-  return {'over', bytes, most_bytes, entries, most_entries}
+local more_bytes, more_entries = held[6] or 0, held[7] or 0 -- from the tenant's other slots, or given to them
+if most_bytes >= 0 and bytes > most_bytes + more_bytes or most_entries >= 0 and entries > most_entries + more_entries then
+  return {'over', bytes, most_bytes, tonumber(more_bytes), entries, most_entries, tonumber(more_entries)}
 end
-if old == 0 then
-  redis.call('HSET', KEYS[1], 'entries', entries, 'bytes', bytes, 'at', second, expires, (held[4] or 0) + size)
+if not held[3] then
+  -- A value of more than 64 bytes makes a table of the hash from the start, in which many fields are found at once.
+  redis.call('HSET', KEYS[1], '~', string.rep('~', 65), 'at', second)
+end
+if not replaces then
+  redis.call('HSET', KEYS[1], 'entries', entries, 'bytes', bytes, expires, (held[4] or 0) + size)
 elseif before == expires then
-  redis.call('HSET', KEYS[1], 'bytes', bytes, expires, held[4] + size - old)
+  redis.call('HSET', KEYS[1], 'bytes', bytes, expires, (held[4] or 0) + size - old)
 elseif (tonumber(held[5]) or 0) > old then
   redis.call('HSET', KEYS[1], 'bytes', bytes, expires, (held[4] or 0) + size, before, held[5] - old)
 else
   redis.call('HSET', KEYS[1], 'bytes', bytes, expires, (held[4] or 0) + size)
   redis.call('HDEL', KEYS[1], before)
 end
-if old == 0 or before ~= expires then redis.call('ZADD', KEYS[2], expires, ARGV[7]) end
+if before ~= expires then redis.call('ZADD', KEYS[2], expires, ARGV[7]) end
 
 redis.call('SET', KEYS[4], ARGV[1], 'PXAT', expires * 1000)
 if ARGV[3] ~= '0' then

@@ -34,13 +34,16 @@ class FactsOutdated(Exception):
 class Balance(NamedTuple):
     """What an account holds once expired entries are taken off; `more` if that was not all of them yet.
 
-    `garbage` is how many namespaces were invalidated and not swept yet.
+    `garbage` is how many namespaces were invalidated and not swept yet. `more_entries` and `more_bytes` are
+    by how much its part of the tenant's caps is larger than an equal one: shards lend what they do not use.
     """
 
     more: bool
     entries: int
     bytes: int
     garbage: int
+    more_entries: int
+    more_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,9 @@ class Account:
         namespace, _, digest = member.partition(":")
         return self._keys.entry(self.tag, namespace, digest)
 
+    def tag_index(self, namespace: str, tag_id: bytes) -> str:
+        return self._keys.tag(self.tag, namespace, tag_id.hex())
+
     def epoch(self, namespace: str) -> str:
         return self._keys.epoch(self.tag, namespace)
 
@@ -91,7 +97,7 @@ class Account:
         """Take expired entries off, in a bounded step; with `force` bring the integral up to now, too."""
 
         def parse(reply: Any) -> Balance:
-            return Balance(bool(reply[0]), int(reply[1]), int(reply[2]), reply[3])
+            return Balance(bool(reply[0]), *reply[1:])
 
         return _SETTLE.call([*self.names, self.garbage], ["1" if force else "0"], parse)
 

@@ -93,19 +93,18 @@ class KeyRing:
             yield from self._put(one.rewrapped(self.masters))
         return len(older)
 
-    def destroy(self, tenant: str) -> Flow[int]:
-        """Delete all keys of all incarnations of a tenant: nothing that they encrypted can be read again,
-        here at once and in other processes within a minute. Answers how many there were."""
-        names: list[str] = yield Call(partial(self._blocking, partial(self._names, tenant, "")))
+    def destroy(self, tenant: str, incarnation: str) -> Flow[int]:
+        """Delete all keys of a tenant: nothing that they encrypted can be read again, here at once and in
+        other processes within a minute. Answers how many there were."""
+        names: list[str] = yield Call(partial(self._blocking, partial(self._names, tenant, incarnation)))
         for name in names:
             yield Call(partial(self._blocking, partial(self._blobs.delete, name)))
         yield from ask(Operation(("DEL", self._keys.keyring(tenant)), int))
-        self._held = {place: held for place, held in self._held.items() if place[0] != tenant}
+        self._held = {place: held for place, held in self._held.items() if place[:2] != (tenant, incarnation)}
         return len(names)
 
     def _names(self, tenant: str, incarnation: str) -> list[str]:
-        below = f"{incarnation}/" if incarnation else ""
-        return [blob.name for blob in self._blobs.list(f"keyring/{tenant}/{below}")]
+        return [blob.name for blob in self._blobs.list(f"keyring/{tenant}/{incarnation}/")]
 
     def _fetch(self, tenant: str, incarnation: str, key_id: int) -> Flow[bytes]:
         name = _name(tenant, incarnation, key_id)

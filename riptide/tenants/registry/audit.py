@@ -81,7 +81,9 @@ class Audit:
         """Write a record of what changed no tenant's record; with `operators`, in the operators' trail."""
         if self._on:
             args = [self._keep_ms, *deed.fields(result, metadata)]
-            yield from ask(_NOTE.call([self._trail(None if operators else deed.tenant)], args, bool))
+            own = [self._keys.audit(deed.tenant), self._keys.record(deed.tenant)]
+            keys = [self._keys.control("audit")] if operators else own
+            yield from ask(_NOTE.call(keys, args, bool))
 
     def records(
         self,

@@ -1,18 +1,22 @@
 """Whose usage is counted: tenants that have a record, as this process has heard lately."""
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
+from riptide.errors import ServerUnavailable
 from riptide.names import DEFAULT_TENANT
 from riptide.store.keys import Keys
-from riptide.store.operation import Flow, Operation, ask_all
+from riptide.store.operation import Flow, Operation, Pause, ask_all
 from riptide.streams.job import Job
+from riptide.tenants.purge.mark import is_begun
 
 #: A partition and a tenant whose records are there.
 Home = tuple[str, str]
 _BELIEVED_SECONDS = 60.0
+_LONGEST_PAUSE = 2.0
 
 
 @lru_cache(maxsize=65_536)
@@ -41,11 +45,19 @@ class KnownTenants:
         return [home for home in homes if self._until.get(home, 0.0) < now]
 
     def learn(self, homes: list[Home]) -> Flow[None]:
-        """Ask about `homes`."""
+        """Ask about `homes`, until the server answers: an outage must not make dead letters of them."""
+        for failures in itertools.count(1):
+            try:
+                yield from self._learn(homes)
+                return
+            except ServerUnavailable:
+                yield Pause(min(_LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10)))
+
+    def _learn(self, homes: list[Home]) -> Flow[None]:
         operations: list[Operation[Any]] = []
         for partition, tenant in homes:
             operations += (
-                Operation(("EXISTS", self._keys.record(tenant)), bool),
+                Operation(("HGET", self._keys.record(tenant), "incarnation"), _lives),
                 Operation(("HGET", self._keys.gone(partition), digest_of(tenant)), int_or_zero),
             )
         answers = yield from ask_all(operations)
@@ -67,6 +79,10 @@ class KnownTenants:
     def purged_ms(self, home: Home) -> int:
         """When it was purged (Unix ms); 0: never."""
         return self._purged.get(home, 0)
+
+
+def _lives(incarnation: Any) -> bool:
+    return incarnation is not None and not is_begun(incarnation.decode())
 
 
 def int_or_zero(reply: Any) -> int:

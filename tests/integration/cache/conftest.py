@@ -19,6 +19,9 @@ from riptide.store.operation import Operation, identity
 from riptide.store.sync import Store, open_store
 from tests.servers import Server
 from tests.support.anybody import Anybody
+from tests.support.fixtures import alone, deployment, on_valkey
+
+__all__ = ["alone", "deployment", "on_valkey"]
 
 Make = Callable[..., Any]
 Elsewhere = Callable[..., Cache]

@@ -1,6 +1,7 @@
 """`riptide tenant` and `riptide audit`."""
 
 import io
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -186,3 +187,20 @@ def test_a_wrong_plans_file_is_told_with_its_line(cli: Run, tmp_path: Path) -> N
     shown = cli("tenant", "create", "acme")
     assert shown.code == 2
     assert f"{plans}:3: plans.free.base_fee: write an amount" in shown.err
+
+
+def test_export(cli: Run, tmp_path: Path) -> None:
+    cli("tenant", "create", "acme", "--plan", "basic")
+    rows = [json.loads(line) for line in cli("tenant", "export", "acme", "--entries").out.splitlines()]
+    assert [row["kind"] for row in rows if row["kind"] != "usage"] == ["tenant", "audit"]
+    file = tmp_path / "acme.jsonl"
+    assert f"{len(rows)} rows in" in cli("tenant", "export", "acme", "--output", str(file)).out
+    assert [json.loads(line) for line in file.read_text("utf-8").splitlines()] == rows
+    assert file.stat().st_mode & 0o777 == 0o600, "it is not for everybody"
+    before = file.read_bytes()
+    missing = cli("tenant", "export", "nobody", "--output", str(file))
+    assert missing.code == 1
+    assert "nobody" in missing.err
+    assert file.read_bytes() == before
+    assert not file.with_name("acme.jsonl.part").exists()
+    assert cli("tenant", "export", "acme", "--output", str(tmp_path / "no" / "file")).code == 2

@@ -8,8 +8,9 @@ import pytest
 from riptide.cache import buffer as module
 from riptide.cache.buffer import WriteBuffer
 from riptide.cache.core import Core
+from riptide.cache.sending import Write
 from riptide.cache.space import Space, tag_id
-from riptide.cache.writing import Write, options, prepare
+from riptide.cache.writing import options, prepare
 from riptide.config import CacheSettings
 from riptide.store.keys import Keys
 from tests.support.anybody import Anybody, found

@@ -12,7 +12,7 @@ from riptide.errors import ConfigError, KeyUnavailable
 from riptide.tenants.keyring.data_key import OVERHEAD_BYTES, WrappedKey, make_key, parse_key
 from riptide.tenants.keyring.master import load_master_keys, new_master_key, parse_master_keys
 
-ONE, TWO = new_master_key(), new_master_key()
+ONE, TWO = (base64.b64encode(bytes(range(start, start + 32))).decode() for start in (0, 100))
 MASTERS = parse_master_keys(ONE, "here")
 
 
@@ -41,10 +41,7 @@ def test_a_wrapped_key_is_of_no_use_elsewhere(change: dict[str, object]) -> None
     with pytest.raises(KeyUnavailable, match="does not open"):
         stored.model_copy(update=change).unwrapped(MASTERS)
     with pytest.raises(KeyUnavailable, match="is not that key"):
-        parse_key(
-            stored.model_dump_json().encode(),
-            *{"tenant": "acme", "incarnation": "a" * 16, "id": stored.id, **change}.values(),
-        )  # type: ignore[arg-type]
+        parse_key(stored.model_copy(update=change).model_dump_json().encode(), "acme", "a" * 16, stored.id)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b'{"format":2}'])
@@ -102,6 +99,12 @@ def test_keys_are_not_shown() -> None:
     )
     assert raw.hex() not in stored.model_dump_json()
     assert base64.b64encode(raw).decode() not in stored.model_dump_json()
+
+
+def test_new_master_keys() -> None:
+    made = {new_master_key() for _ in range(10)}
+    assert len(made) == 10
+    assert all(parse_master_keys(key, "here").current == 1 for key in made)
 
 
 def test_both_forms_of_base64() -> None:

@@ -37,25 +37,7 @@ local function keep()
   buckets, changed = {}, false
 end
 
--- The month of a second as text, and when the next one begins. A year begins in March here, so that a leap day
--- is its last.
-local function month_of(moment)
-  local days = math.floor(moment / 86400) + 719468
-  local era = math.floor(days / 146097)
-  local left = days - era * 146097
-  local leap_days = math.floor(left / 1460) - math.floor(left / 36524) + math.floor(left / 146096)
-  local year = math.floor((left - leap_days) / 365)
-  local day = left - (365 * year + math.floor(year / 4) - math.floor(year / 100))
-  local month = math.floor((5 * day + 2) / 153)
-  local first = math.floor((153 * month + 2) / 5)
-  local civil = year + era * 400 + (month > 9 and 1 or 0)
-  local length = math.floor((153 * month + 155) / 5) - first
-  if month == 11 then
-    length = (civil % 4 == 0 and (civil % 100 ~= 0 or civil % 400 == 0)) and 29 or 28
-  end
-  local text = string.format('%04d-%02d', civil, month > 9 and month - 9 or month + 3)
-  return text, (days - 719468 - day + first + length) * 86400
-end
+-- include month.lua
 
 -- Adds what the bytes held from `at` to a later second come to, by month, and moves `at` there. A product above
 -- 2^53 would be rounded.
@@ -93,11 +75,22 @@ local function settle()
   return done
 end
 
--- Removes an entry; answers 1 if the server still had it. One that has no place in the index was not written by
--- these scripts, and does not count.
+-- What an entry counts as, and the second at which it expires. One that has no place in the index was not written by
+-- these scripts, and does not count. Where somebody else has removed it, its size is known if it was the only one of
+-- its second; if not, it is taken off with them.
+local function counted(entry, member)
+  local expires = tonumber(redis.call('ZSCORE', KEYS[2], member) or 0)
+  if expires <= at then return nil end
+  local size = redis.call('STRLEN', entry)
+  if size > 0 then return size + OVERHEAD, expires end
+  if redis.call('ZCOUNT', KEYS[2], expires, expires) > 1 then return 0, expires end
+  return buckets[expires] or tonumber(redis.call('HGET', KEYS[1], expires)) or 0, expires
+end
+
+-- Removes an entry; answers 1 if the server still had it.
 local function remove(entry, member)
-  local expires = redis.call('PEXPIRETIME', entry) / 1000
-  local listed = redis.call('ZREM', KEYS[2], member)
-  if listed == 1 and expires > at then count(expires, -1, -(redis.call('STRLEN', entry) + OVERHEAD)) end
+  local size, expires = counted(entry, member)
+  if size then count(expires, -1, -size) end
+  redis.call('ZREM', KEYS[2], member)
   return redis.call('UNLINK', entry)
 end
