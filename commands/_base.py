@@ -62,18 +62,14 @@ class Command(BaseModel):
         Raises UnknownVersion, or MalformedBody; both messages are short and hold no value of the body.
         """
         if v == cls.version:
-            return cls._read(body)
+            try:
+                read: Self = cls.__pydantic_validator__.validate_json(body)
+                return read
+            except ValidationError as error:
+                raise MalformedBody(f"{cls.type}: {_describe(error)}") from None
         if not 1 <= v < cls.version:
             raise UnknownVersion(f"{cls.type}: version {v} is unknown here; known are 1 to {cls.version}")
-        return cls._read(json.dumps(cls._lift(v, body)))
-
-    @classmethod
-    def _read(cls, body: bytes | str) -> Self:
-        try:
-            read: Self = cls.__pydantic_validator__.validate_json(body)
-            return read
-        except ValidationError as error:
-            raise MalformedBody(f"{cls.type}: {_describe(error)}") from None
+        return cls.parse(cls.version, json.dumps(cls._lift(v, body)))
 
     @classmethod
     def _lift(cls, v: int, body: bytes | str) -> dict[str, Any]:

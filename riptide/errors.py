@@ -100,6 +100,70 @@ class LoaderNotFound(LoaderError):
     """The origin says that there is no such value."""
 
 
+class MultiTenancyDisabled(RiptideError):
+    """`tenant.enabled` is off: everything belongs to the tenant 'default', and there are no others."""
+
+
+class UnknownTenant(RiptideError):
+    """There is no tenant of that id."""
+
+
+class TenantExists(RiptideError):
+    """There is a tenant of that id already, or somebody is just creating it."""
+
+
+class TooManyTenants(RiptideError):
+    """There are as many tenants as `tenant.max_tenants` allows; none was created."""
+
+
+class TenantNotActive(RiptideError):
+    """The tenant is suspended, disabled or not yet made, so this cannot be done.
+
+    `status` is pending, suspended or disabled; `why` the reason that was given, if one was.
+    """
+
+    def __init__(self, message: str, *, status: str, why: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.why = why
+
+
+class TenantChanged(RiptideError):
+    """The tenant's record has another revision than the caller expected; nothing was changed."""
+
+
+class QuotaExceeded(RiptideError):
+    """The tenant may not use so much of a resource; nothing was used.
+
+    `limit` and `remaining` are in the resource's unit; `retry_after` says in how many seconds it can be tried
+    again (None: not before something is given back). `violated` names all resources that were exceeded,
+    `resource` the first of them.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        tenant: str,
+        resource: str,
+        limit: int,
+        remaining: int,
+        retry_after: float | None = None,
+        violated: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.tenant = tenant
+        self.resource = resource
+        self.limit = limit
+        self.remaining = remaining
+        self.retry_after = retry_after
+        self.violated = violated or (resource,)
+
+
+class KeyUnavailable(RiptideError):
+    """What is encrypted cannot be read or written: its key, or the master key that wraps it, is not here."""
+
+
 class Retry(RiptideError):
     """A handler raises this to be run again, after `delay` seconds or by the configured backoff."""
 
@@ -111,7 +175,14 @@ class Retry(RiptideError):
 
 
 class Dead(RiptideError):
-    """A handler raises this when no further try can help: the command goes to the dead letters."""
+    """A handler raises this when no further try can help: the command goes to the dead letters.
+
+    `reason` says there in one word why.
+    """
+
+    def __init__(self, *args: object, reason: str = "refused") -> None:
+        super().__init__(*args)
+        self.reason = reason
 
 
 class Skip(RiptideError):

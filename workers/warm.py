@@ -15,7 +15,15 @@ from riptide.cache.loaders.contract import Loaded, LoaderUnavailable, LoadReques
 from riptide.cache.loaders.registry import DEFAULT_LOADER
 from riptide.cache.loaders.target import shown
 from riptide.cache.loading import Warmed
-from riptide.errors import Dead, InvalidInput, LoaderError, Retry, ServerUnavailable
+from riptide.errors import (
+    Dead,
+    InvalidInput,
+    LoaderError,
+    MultiTenancyDisabled,
+    Retry,
+    ServerUnavailable,
+    UnknownTenant,
+)
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.context import Context
 from riptide.streams.job import Job
@@ -23,6 +31,7 @@ from riptide.streams.job import Job
 _BUSY_PAUSE_SECONDS = 0.2
 _TRIES = 3
 _NAMED_KEYS = 5
+_NO_TENANT = (MultiTenancyDisabled, UnknownTenant)
 
 
 async def handle(batch: Sequence[Job], ctx: Context) -> None:
@@ -31,6 +40,8 @@ async def handle(batch: Sequence[Job], ctx: Context) -> None:
         try:
             command, tenant = cast(Warm, job.command), job.tenant or DEFAULT_TENANT
             job.result = await warm(command, tenant, ctx, job.progress)
+        except _NO_TENANT as error:
+            job.fail(Dead(str(error)))
         except Exception as error:  # noqa: BLE001 - the runtime decides by its kind
             job.fail(error)
 
@@ -123,7 +134,7 @@ class _Loading:
             warmed = await self._warmed(key)
         except (LoaderUnavailable, ServerUnavailable) as error:
             self.postponed[key] = error
-        except (LoaderError, InvalidInput) as error:
+        except (LoaderError, InvalidInput, *_NO_TENANT) as error:
             self.refused[key] = error
         except Exception as error:  # noqa: BLE001 - unknown: another try may succeed
             self.postponed[key] = error

@@ -6,8 +6,8 @@ from asyncio import CancelledError
 from collections.abc import Callable, Collection
 
 from riptide.cache.core import Core
+from riptide.cache.sending import TENANT_ERRORS, Write, write_all
 from riptide.cache.space import Space
-from riptide.cache.writing import Write, write_all
 from riptide.store.operation import Flow
 
 _MOST_BYTES = 64 * 1024**2
@@ -109,10 +109,13 @@ class WriteBuffer:
 
 
 def flush(core: Core, buffer: WriteBuffer) -> Flow[None]:
-    """Send what waits; what cannot be sent waits on."""
+    """Send what waits; what cannot be sent waits on. What a tenant may not write is dropped, and the first
+    such error raised."""
     items = buffer.take()
     try:
         yield from write_all(core, items)
+    except TENANT_ERRORS:
+        raise
     except (Exception, CancelledError):
         buffer.put_back(items)
         raise

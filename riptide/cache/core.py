@@ -1,26 +1,32 @@
 """What both faces of a cache share: keys, codec, counters, the server's time. It sends nothing."""
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
+from riptide.cache.accounts.caps import caps_of
 from riptide.cache.codec import Codec
 from riptide.cache.server_time import ServerTime
 from riptide.cache.space import Digests, Space
 from riptide.cache.stats import CacheStats
 from riptide.clock import Clock, SystemClock
 from riptide.config import CacheSettings
-from riptide.errors import InvalidInput
-from riptide.names import DEFAULT_NAMESPACE, DEFAULT_TENANT
+from riptide.errors import InvalidInput, RiptideError, UnknownTenant
+from riptide.names import DEFAULT_NAMESPACE, DEFAULT_TENANT, check_namespace, check_tenant
 from riptide.store.keys import Keys
+from riptide.store.operation import Flow, Pause
+from riptide.tenants.accounts.account import FactsOutdated
+from riptide.tenants.facts import DEFAULT, KnownTenants
 
 _MOST_SPACES = 10_000
 LONGEST_TTL_SECONDS = 315_360_000  # ten years
 #: No lease lasts longer, so no stamp of an invalidated tag has to.
 LONGEST_LEASE_SECONDS = 3600
+_LOOK_AGAIN_SECONDS = 1.0
+# While a tenant is created or purged, its record in one slot is another than in the next.
+_PAUSES_SECONDS = (0.0, 0.01, 0.05, 0.25)
 
-
-def one_shard(_tenant: str) -> int:
-    return 1
+T = TypeVar("T")
 
 
 class Core:
@@ -30,13 +36,13 @@ class Core:
         self,
         keys: Keys,
         settings: CacheSettings,
-        shards: Callable[[str], int] = one_shard,
+        tenants: KnownTenants,
         clock: Clock | None = None,
         *,
         clustered: bool = True,
     ) -> None:
         """`clustered` tells whether keys of different slots need calls of their own."""
-        self.keys, self.settings = keys, settings
+        self.keys, self.settings, self.tenants = keys, settings, tenants
         self.clock = clock or SystemClock()
         self.codec = Codec(settings)
         self.stats = CacheStats()
@@ -44,24 +50,75 @@ class Core:
         self.lease_ms = round(min(settings.lease_seconds, LONGEST_LEASE_SECONDS) * 1000)
         self.clustered = clustered
         self._digests = Digests(settings.version)
-        self._shards = shards
+        self.caps = caps_of(settings, tenants.settings)
         self._spaces: dict[tuple[str | None, str | None], Space] = {}
+        self._looked: dict[str, float] = {}
 
-    def space(self, tenant: str | None, namespace: str | None) -> Space:
-        """The namespace's place; raises InvalidInput for names that must not become keys."""
+    def space(self, tenant: str | None, namespace: str | None) -> Space | None:
+        """The namespace's place; None if this process does not know the tenant yet: see `find`.
+
+        Raises InvalidInput for names that must not become keys.
+        """
         try:
             return self._spaces[tenant, namespace]
         except (KeyError, TypeError):
             return self._make(tenant, namespace)
 
-    def _make(self, tenant: str | None, namespace: str | None) -> Space:
-        owner = DEFAULT_TENANT if tenant is None else tenant
-        name = DEFAULT_NAMESPACE if namespace is None else namespace
-        space = Space(self.keys, self._digests, owner, name, self._shards)
+    def find(self, tenant: str | None, namespace: str | None) -> Flow[Space]:
+        """The same after learning what is needed of the tenant. Raises as `KnownTenants.learn`."""
+        while (space := self.space(tenant, namespace)) is None:
+            yield from self.tenants.learn(DEFAULT_TENANT if tenant is None else tenant)
+        return space
+
+    def _make(self, tenant: str | None, namespace: str | None) -> Space | None:
+        owner = DEFAULT_TENANT if tenant is None else check_tenant(tenant)
+        name = DEFAULT_NAMESPACE if namespace is None else check_namespace(namespace)
+        facts = self.tenants.known(owner)
+        if facts is None:
+            return None
+        space = Space(self.keys, self._digests, facts, name, self.caps)
         if len(self._spaces) >= _MOST_SPACES:
             self._spaces.clear()
         self._spaces[tenant, namespace] = space
         return space
+
+    def renew(self, space: Space) -> Flow[Space]:
+        """The same place by what the tenant's record says now. Raises as `KnownTenants.learn`."""
+        owner = space.tenant
+        for (tenant, namespace), known in list(self._spaces.items()):
+            if known.tenant == owner:
+                self._spaces.pop((tenant, namespace), None)
+        yield from self.tenants.learn(owner)
+        return (yield from self.find(owner, space.name))
+
+    def keep_up(self, space: Space, flow: Callable[[Space], Flow[T]]) -> Flow[T]:
+        """Run a flow where the tenant's keys are now: as often as a script says that they are elsewhere.
+
+        Raises as `KnownTenants.learn`.
+        """
+        for pause in _PAUSES_SECONDS:
+            try:
+                return (yield from flow(space))
+            except FactsOutdated:
+                yield Pause(pause)
+                space = yield from self.renew(space)
+        raise RiptideError(f"the record of tenant {space.tenant!r} is just being changed: try again")
+
+    def look_again(self, space: Space) -> Flow[None]:
+        """Where a whole namespace is empty the tenant may be another one by now, whose keys are elsewhere.
+
+        Learns that for reads to come, once a second at most.
+        """
+        if space.facts is DEFAULT:
+            return
+        now = self.clock.monotonic()
+        if now - self._looked.get(space.tenant, -_LOOK_AGAIN_SECONDS) < _LOOK_AGAIN_SECONDS:
+            return
+        if len(self._looked) >= _MOST_SPACES:
+            self._looked.clear()
+        self._looked[space.tenant] = now
+        with suppress(UnknownTenant):
+            yield from self.renew(space)
 
 
 def milliseconds(seconds: Any, what: str, *, least: int = 1) -> int:

@@ -9,6 +9,7 @@ from riptide.cache.core import Core
 from riptide.cache.space import Shard, Space
 from riptide.store.operation import Operation
 from riptide.store.script import Script
+from riptide.tenants.accounts.account import answer
 
 _LEASE = Script.load("riptide.cache", "lease.lua")
 _RELEASE = Script.load("riptide.cache", "release.lua")
@@ -38,11 +39,22 @@ class Answer:
 
 
 def take(core: Core, ticket: Ticket, *, force: bool = False) -> Operation[Answer]:
-    """Ask for the entry or the right to load it; `force` loads a fresh one too, and takes over a lease."""
+    """Ask for the entry or the right to load it; `force` loads a fresh one too, and takes over a lease.
+
+    Raises FactsOutdated.
+    """
     shard, digest = ticket.shard, ticket.digest
-    names = [shard.entry(digest), shard.epoch, shard.lease(digest), shard.namespaces, shard.generation]
-    arguments = (ticket.token, core.lease_ms, os.urandom(4), shard.namespace, "1" if force else "0")
-    return _LEASE.call(names, arguments, _answer)
+    names = [
+        shard.entry(digest),
+        shard.epoch,
+        shard.lease(digest),
+        shard.namespaces,
+        shard.generation,
+        shard.account.record,
+    ]
+    forced = "1" if force else "0"
+    arguments = (ticket.token, core.lease_ms, os.urandom(4), shard.namespace, forced, shard.incarnation)
+    return _LEASE.call(names, arguments, answer(_answer))
 
 
 def _answer(reply: Any) -> Answer:

@@ -21,13 +21,15 @@ from riptide.cache.entry import Aging, Miss, open_packed, open_value
 from riptide.cache.lease import Answer, Ticket
 from riptide.cache.loaders.contract import Loaded
 from riptide.cache.reading import discard, read, value_of
+from riptide.cache.sending import TENANT_ERRORS, Write, count_write, resolve, write
 from riptide.cache.space import Space
-from riptide.cache.writing import MISSING, Options, Write, count_write, prepare, repack, write
+from riptide.cache.writing import MISSING, Options, prepare
 from riptide.errors import LoaderNotFound, ServerRefused, ServerUnavailable
 from riptide.store.operation import Call, Flow, Pause, ask
 
 _FIRST_PAUSE_SECONDS = 0.002
 _LONGEST_PAUSE_SECONDS = 0.1
+_TRIES = 5
 
 RAISE: Any = object()
 
@@ -91,7 +93,7 @@ def _lease_or_wait(job: Job, ticket: Ticket, refresh: bool) -> Flow[Found]:
     give_up = core.clock.monotonic() + core.lease_ms / 1000 + _LONGEST_PAUSE_SECONDS
     pause = _FIRST_PAUSE_SECONDS
     while True:
-        answer = yield from ask(lease.take(core, ticket, force=refresh))
+        job, ticket, answer = yield from _take(job, ticket, refresh)
         core.time.learn(answer.server_ms)
         ticket.shard.seen_epoch = answer.epoch or ticket.shard.seen_epoch
         value = yield from _open(core, ticket, answer)
@@ -118,7 +120,7 @@ def warm(job: Job, *, refresh: bool = False) -> Flow[Warmed]:
     """Load one key before anybody asks."""
     ticket = Ticket.of(job.space, job.key)
     while True:
-        answer = yield from ask(lease.take(job.core, ticket, force=refresh))
+        job, ticket, answer = yield from _take(job, ticket, refresh)
         if answer.state == "wait":
             return Warmed("busy")
         if answer.state == "load":
@@ -128,6 +130,22 @@ def warm(job: Job, *, refresh: bool = False) -> Flow[Warmed]:
             return Warmed("missing") if item.negative else Warmed("loaded", item.value_bytes)
         if (yield from _open(job.core, ticket, answer)) is not Miss.DAMAGED:
             return Warmed("present")
+
+
+def _take(job: Job, ticket: Ticket, refresh: bool) -> Flow[tuple[Job, Ticket, Answer]]:
+    """The server's answer, and for whom it is: the tenant may have to be learnt anew.
+
+    Raises TenantNotActive, UnknownTenant.
+    """
+
+    def flow(space: Space) -> Flow[tuple[Job, Ticket, Answer]]:
+        current, mine = job, ticket
+        if space is not job.space:
+            space.facts.require_active()
+            current, mine = replace(job, space=space), Ticket.of(space, job.key)
+        return current, mine, (yield from ask(lease.take(job.core, mine, force=refresh)))
+
+    return (yield from job.core.keep_up(job.space, flow))
 
 
 def _open(core: Core, ticket: Ticket, answer: Answer) -> Flow[Any]:
@@ -177,8 +195,7 @@ def _prepare(job: Job, loaded: Any) -> Write:
     if not isinstance(loaded, Loaded):
         return prepare(job.core, job.space, job.key, loaded, job.options)
     metadata = job.options.metadata
-    options = replace(
-        job.options,
+    options = job.options._replace(
         ttl=job.options.ttl if loaded.ttl is None else loaded.ttl,
         metadata=replace(
             metadata,
@@ -195,19 +212,25 @@ def _yielded(core: Core, item: Write) -> Any:
 
 
 def _fill(core: Core, ticket: Ticket, item: Write) -> Flow[bool]:
+    """Store under the lease. What keeps it from being stored is counted: the value is at hand, and the caller
+    gets it."""
+    written = False
     try:
-        stored = yield from ask(write(item, ticket.token))
-        if isinstance(stored, bytes):  # packed for an epoch that this process had seen before
-            repack(item, stored)
-            stored = yield from ask(write(item, ticket.token))
+        for _ in range(_TRIES):
+            reply = yield from ask(write(item, ticket.token))
+            written = reply == 1 or (reply != 0 and (yield from resolve(core, item, reply, ticket.token)))
+            if written or reply == 0:
+                break
+    except TENANT_ERRORS:
+        core.stats.errors += 1
+        return False
     except (ServerUnavailable, ServerRefused) as error:
         if isinstance(error, ServerRefused) and not isinstance(error.__cause__, OutOfMemoryError):
             raise
-        # The value is at hand: the caller gets it, and the counter tells that it is not kept.
         core.stats.errors += 1
         return False
-    if stored == 1:
+    if written:
         count_write(core, item)
     else:
         core.stats.refused += 1
-    return bool(stored == 1)
+    return written

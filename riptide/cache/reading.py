@@ -11,6 +11,7 @@ from riptide.cache.entry import Aging, Entry, Miss, open_entry, open_plain, open
 from riptide.cache.space import Part, Shard, Space
 from riptide.store.operation import Flow, Operation, ask, ask_all, identity
 from riptide.store.script import Script
+from riptide.tenants.accounts.account import ask_settled
 
 _EXISTS = Script.load("riptide.cache", "exists.lua")
 _NOW = Script.load("riptide.cache", "now.lua")
@@ -60,6 +61,8 @@ def settle(core: Core, shard: Shard, digest: str, pair: Pair, default: Any) -> F
 def value_of(core: Core, shard: Shard, digest: str, pair: Pair) -> Flow[Any]:
     """The fresh value, or the Miss that says why there is none."""
     data, epoch = pair
+    if epoch is None:
+        yield from core.look_again(shard.space)
     if data is None:
         return Miss.ABSENT
     if epoch is None:
@@ -79,7 +82,8 @@ def discard(core: Core, shard: Shard, digest: str, data: bytes) -> Flow[None]:
     """Remove a damaged entry, unless it has been replaced meanwhile; count it."""
     core.stats.damaged += 1
     sha = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-    yield from ask(_DISCARD.call([shard.entry(digest)], [sha], identity))
+    operation = shard.account.call(_DISCARD, [shard.entry(digest)], [sha, shard.member(digest)], int)
+    yield from ask_settled(shard.account, operation)
 
 
 def server_now(core: Core, shard: Shard) -> Flow[int]:
@@ -103,12 +107,15 @@ def get_many(core: Core, space: Space, keys: Iterable[str]) -> Flow[dict[str, An
     else:
         replies = yield from ask_all([_read_parts(group) for group in groups])
     found: dict[str, Any] = {}
-    asked = 0
+    asked, gone = 0, False
     for group, reply in zip(groups, replies, strict=True):
         asked += len(reply) - len(group)
         entries = iter(reply)
         for part, epoch in zip(group, reply[-len(group) :], strict=True):
             open_plain(part.digests, entries, epoch, found)
+            gone = gone or epoch is None
+    if gone:
+        yield from core.look_again(space)
     if len(found) < asked:
         for group, reply in zip(groups, replies, strict=True):
             yield from _look_closer(core, group, reply, found)
@@ -155,7 +162,11 @@ def exists(space: Space, key: str) -> Flow[bool]:
 
 def get_entry(core: Core, space: Space, key: str) -> Flow[Entry | Miss]:
     """The entry with its metadata, negative or fresh; otherwise why there is none."""
-    shard, digest = space.place(key)
+    return (yield from entry_at(core, *space.place(key)))
+
+
+def entry_at(core: Core, shard: Shard, digest: str) -> Flow[Entry | Miss]:
+    """The same of an entry whose key may be unknown."""
     left = Operation(("PTTL", shard.entry(digest)), identity)
     replies = yield from ask_all([read(shard, digest), left])
     pair, expires_in_ms = replies

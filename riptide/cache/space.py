@@ -1,12 +1,15 @@
 """Where the entries of a namespace are: its shards, their keys, and which shard holds which key."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
+from riptide.cache.accounts.caps import Caps
 from riptide.errors import InvalidInput
-from riptide.names import check_key, check_namespace, check_tag, check_tenant
+from riptide.names import check_key, check_namespace, check_tag
 from riptide.store.keys import Keys
+from riptide.tenants.accounts.account import Account
+from riptide.tenants.facts import Facts
 
 _TAG_ID_BYTES = 8
 _MOST_DIGESTS = 8192
@@ -28,22 +31,48 @@ class Digests(dict[str, tuple[str, int]]):
         hashed = blake2b(self._salt + check_key(key).encode(), digest_size=16).hexdigest()
         if len(self) >= _MOST_DIGESTS:
             self.clear()
-        self[key] = found = (hashed, int(hashed[:8], 16))
+        self[key] = found = (hashed, number_of(hashed))
         return found
+
+
+def number_of(digest: str) -> int:
+    """What picks the shard."""
+    return int(digest[:8], 16)
 
 
 class Shard:
     """The keys of one namespace in one slot. `seen_epoch` is what the server last told: a hint, no more."""
 
-    __slots__ = ("_keys", "_tag", "epoch", "generation", "namespace", "namespaces", "prefix", "seen_epoch")
+    __slots__ = (
+        "_keys",
+        "_tag",
+        "account",
+        "epoch",
+        "generation",
+        "namespace",
+        "namespaces",
+        "prefix",
+        "seen_epoch",
+        "space",
+    )
 
-    def __init__(self, keys: Keys, tag: str, namespace: str) -> None:
-        self._keys, self._tag, self.namespace = keys, tag, namespace
-        self.prefix = keys.namespace(tag, namespace)
-        self.epoch = keys.epoch(tag, namespace)
+    def __init__(self, keys: Keys, tag: str, space: "Space") -> None:
+        self._keys, self._tag, self.space = keys, tag, space
+        self.namespace = space.name
+        self.account = Account(keys, tag)
+        self.prefix = keys.namespace(tag, space.name)
+        self.epoch = keys.epoch(tag, space.name)
         self.namespaces = keys.namespaces(tag)
         self.generation = keys.tag_generation(tag)
         self.seen_epoch: bytes | None = None
+
+    @property
+    def incarnation(self) -> str:
+        return self.space.facts.incarnation
+
+    def member(self, digest: str) -> str:
+        """What stands for an entry in the account's index."""
+        return f"{self.namespace}:{digest}"
 
     def entry(self, digest: str) -> str:
         return self.prefix + digest
@@ -68,16 +97,18 @@ class Shard:
 class Space:
     """One namespace of one tenant. Raises InvalidInput before any key is built from a bad name."""
 
-    __slots__ = ("_digests", "name", "shards", "tenant")
+    __slots__ = ("_digests", "caps", "facts", "name", "shards")
 
-    def __init__(
-        self, keys: Keys, digests: Digests, tenant: str, namespace: str, shards: Callable[[str], int]
-    ) -> None:
-        self.tenant, self.name = check_tenant(tenant), check_namespace(namespace)
-        count = shards(tenant)
-        tags = [tenant] if count == 1 else [f"{tenant}.{n}" for n in range(count)]
-        self.shards = [Shard(keys, tag, namespace) for tag in tags]
+    def __init__(self, keys: Keys, digests: Digests, facts: Facts, namespace: str, caps: Caps) -> None:
+        self.facts, self.name = facts, check_namespace(namespace)
+        self.shards = [Shard(keys, tag, self) for tag in facts.tags]
+        self.caps = caps.arguments(len(self.shards))
         self._digests = digests
+
+    @property
+    def tenant(self) -> str:
+        """Whose keys they are."""
+        return self.facts.tenant
 
     def place(self, key: str) -> tuple[Shard, str]:
         """The shard that holds `key`, and the digest that stands for it. Raises InvalidInput."""
@@ -88,6 +119,10 @@ class Space:
             raise
         shards = self.shards
         return shards[number % len(shards)], digest
+
+    def shard_of(self, digest: str) -> Shard:
+        """The shard that holds what `digest` stands for."""
+        return self.shards[number_of(digest) % len(self.shards)]
 
     def split(self, keys: Iterable[str]) -> list["Part"]:
         """Distinct keys by shard. Raises InvalidInput before the first is used."""

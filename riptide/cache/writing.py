@@ -1,9 +1,7 @@
-"""Writes: an entry is packed here, and set by a script that knows the epoch, the lease and the clock."""
+"""Writes: values are encoded and packed here, and sent by `sending`."""
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypedDict
 
 from riptide.cache.core import Core, milliseconds
 from riptide.cache.entry import (
@@ -14,18 +12,16 @@ from riptide.cache.entry import (
     encode,
     encode_metadata,
     pack,
-    with_epoch,
 )
-from riptide.cache.space import Shard, Space, tag_id
+from riptide.cache.sending import Write, write_all
+from riptide.cache.space import Space, tag_id
 from riptide.errors import EntryTooLarge, InvalidInput, RiptideError
-from riptide.store.operation import Call, Flow, Operation, ask, ask_all, identity
+from riptide.store.operation import Call, Flow, identity
 from riptide.store.script import Script
+from riptide.tenants.accounts.account import ask_settled
 
-_WRITE = Script.load("riptide.cache", "write.lua")
 _TOUCH = Script.load("riptide.cache", "touch.lua")
 
-_BATCH_WRITES = 100
-_BATCH_BYTES = 16 * 1024**2
 _TRIES = 10
 _UNKNOWN_EPOCH = bytes(8)
 
@@ -33,13 +29,15 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__slots__"
 """Stands for 'the origin has no such value': a loader may return it, and it is remembered for a while."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+_NO_METADATA = Metadata()
+
+
+class Options(NamedTuple):
     """How a value is kept. `ttl` and `stale` are seconds; None takes the configured ones."""
 
     ttl: float | None = None
     stale: float | None = None
-    metadata: Metadata = field(default_factory=Metadata)
+    metadata: Metadata = _NO_METADATA
 
 
 class Keeping(TypedDict, total=False):
@@ -65,21 +63,9 @@ def options(
 ) -> Options:
     if isinstance(tags, str):
         raise InvalidInput("tags are a list of texts, not one text")
+    if not (tags or version or content_type or source or attributes):
+        return Options(ttl, stale)
     return Options(ttl, stale, Metadata(version, content_type, source, tuple(tags), attributes or {}))
-
-
-@dataclass(slots=True)
-class Write:
-    """One entry ready to be sent; packed again if the namespace has another epoch than was thought."""
-
-    shard: Shard
-    digest: str
-    packed: bytes
-    ttl_ms: int
-    stale_ms: int
-    tag_ids: tuple[bytes, ...]
-    value_bytes: int
-    negative: bool = False
 
 
 def prepare(core: Core, space: Space, key: str, value: Any, options: Options) -> Write:
@@ -93,10 +79,13 @@ def prepare(core: Core, space: Space, key: str, value: Any, options: Options) ->
         ttl_ms = milliseconds(settings.default_ttl_seconds if options.ttl is None else options.ttl, "ttl")
         stale = settings.stale_seconds if options.stale is None else options.stale
         stale_ms = milliseconds(stale, "stale", least=0)
-    tag_ids = tag_ids_of(options.metadata.tags)
-    if len(tag_ids) > MOST_TAGS:
-        raise InvalidInput(f"an entry bears at most {MOST_TAGS} tags, not {len(tag_ids)}")
-    metadata = encode_metadata(options.metadata)
+    tag_ids: tuple[bytes, ...] = ()
+    metadata = b""
+    if options.metadata is not _NO_METADATA:
+        tag_ids = tag_ids_of(options.metadata.tags)
+        if len(tag_ids) > MOST_TAGS:
+            raise InvalidInput(f"an entry bears at most {MOST_TAGS} tags, not {len(tag_ids)}")
+        metadata = encode_metadata(options.metadata)
     body = NOTHING if negative else encode(value, core.codec)
     _check_size(core, key, body.size + len(metadata))
     packed = pack(
@@ -126,73 +115,6 @@ def _check_size(core: Core, key: str, size: int) -> None:
         )
 
 
-def write(item: Write, token: bytes = b"") -> Operation[Any]:
-    """Set one entry; under a lease if `token` is given."""
-    shard = item.shard
-    names = [shard.entry(item.digest), shard.epoch, shard.lease(item.digest), shard.namespaces]
-    names += [shard.index(tag) for tag in item.tag_ids]
-    if token:
-        names += [shard.stamp(tag) for tag in item.tag_ids]
-    arguments = (item.packed, item.ttl_ms, item.stale_ms, os.urandom(4), shard.namespace, item.digest, token)
-    return _WRITE.call(names, arguments, identity)
-
-
-def write_all(core: Core, items: Sequence[Write]) -> Flow[None]:
-    """Set entries, in as few round trips as their sizes allow."""
-    for batch in _batches(items):
-        yield from _write_batch(core, batch)
-
-
-def _write_batch(core: Core, items: list[Write]) -> Flow[None]:
-    for _ in range(_TRIES):
-        replies = yield from _send(items)
-        again = []
-        for item, reply in zip(items, replies, strict=True):
-            if isinstance(reply, bytes):
-                repack(item, reply)
-                again.append(item)
-            else:
-                count_write(core, item)
-        if not again:
-            return
-        items = again
-    raise RiptideError(f"{len(items)} entries were not written: their namespace is invalidated all the time")
-
-
-def repack(item: Write, epoch: bytes) -> None:
-    item.shard.seen_epoch = epoch
-    item.packed = with_epoch(item.packed, epoch)
-
-
-def _send(items: list[Write]) -> Flow[list[Any]]:
-    if len(items) == 1:
-        return [(yield from ask(write(items[0])))]
-    return (yield from ask_all([write(item) for item in items]))
-
-
-def count_write(core: Core, item: Write) -> None:
-    core.stats.sets += 1
-    core.stats.value_bytes += item.value_bytes
-    core.stats.stored_bytes += len(item.packed)
-
-
-def _batches(items: Sequence[Write]) -> Iterable[list[Write]]:
-    batch: list[Write] = []
-    size = 0
-    for item in items:
-        if batch and (len(batch) >= _BATCH_WRITES or size + len(item.packed) > _BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += len(item.packed)
-    if batch:
-        yield batch
-
-
-def set_value(core: Core, space: Space, key: str, value: Any, options: Options) -> Flow[None]:
-    yield from write_all(core, [prepare(core, space, key, value, options)])
-
-
 def set_many(core: Core, space: Space, values: Mapping[str, Any], options: Options) -> Flow[None]:
     """All are encoded before the first is sent, so that a value which cannot be cached stops all of them."""
     items = [prepare(core, space, key, value, options) for key, value in values.items()]
@@ -213,7 +135,8 @@ def touch(core: Core, space: Space, key: str, ttl: float | None) -> Flow[bool]:
     for _ in range(_TRIES):
         ids = [tags[at : at + TAG_BYTES] for at in range(0, len(tags), TAG_BYTES)]
         names = [shard.entry(digest), shard.epoch, shard.namespaces, *(shard.index(name) for name in ids)]
-        reply = yield from ask(_TOUCH.call(names, [ttl_ms, shard.namespace, digest, tags], identity))
+        operation = shard.account.call(_TOUCH, names, [ttl_ms, shard.namespace, digest, tags], identity)
+        reply = yield from ask_settled(shard.account, operation)
         if not isinstance(reply, bytes):
             return bool(reply)
         tags = reply

@@ -14,6 +14,8 @@ from riptide import log
 from riptide.config import Settings, load
 from riptide.reads.sync_client import RipTide, connect
 from riptide.store.keys import Keys
+from riptide.streams.resting import who_asks
+from riptide.tenants.registry.audit import LONGEST_ACTOR
 
 T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -46,6 +48,11 @@ def tracked(items: Sequence[T], what: str, *, quiet: bool = False) -> Iterable[T
 def printable(text: str) -> str:
     """What others wrote must not steer the terminal."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def cli_actor() -> str:
+    """Who acts, for the audit trail."""
+    return f"cli:{who_asks()}"[:LONGEST_ACTOR]
 
 
 def print_json(value: Any) -> None:

@@ -14,6 +14,7 @@ from riptide.config.catalog import sections
 from riptide.config.describe import Row, json_schema, rows
 from riptide.config.loader import DEFAULT_SOURCE
 from riptide.errors import ConfigError
+from riptide.tenants.plans import load_plans
 
 BAD_CONFIGURATION = 2
 
@@ -32,6 +33,7 @@ def check(path: File = None) -> None:
     """Say whether the configuration can be used: exit code 0 if so, 2 if not.
 
     Tells all errors at once, each with its file and line or its variable, and settings that have no effect.
+    The file of the tenants' plans is checked too.
     """
     loaded = _load(path)
     given = [source for source in loaded.sources.values() if source != DEFAULT_SOURCE]
@@ -41,6 +43,7 @@ def check(path: File = None) -> None:
     typer.echo(f"{where}: of {len(loaded.sources)} settings, {counted}, the rest defaults")
     for notice in loaded.notices:
         typer.echo(f"note: {notice}")
+    _check_plans(loaded)
 
 
 @app.command()
@@ -72,6 +75,14 @@ def schema() -> None:
 def _load(path: Path | None) -> Loaded:
     try:
         return load(path)
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(BAD_CONFIGURATION) from None
+
+
+def _check_plans(loaded: Loaded) -> None:
+    try:
+        load_plans(loaded.settings.tenant.plans_file)
     except ConfigError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(BAD_CONFIGURATION) from None

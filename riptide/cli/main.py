@@ -4,7 +4,8 @@ import sys
 
 import typer
 
-from riptide.cli import archive, commands, config, dead, schedule
+from riptide.cli import archive, billing, cache, commands, config, dead, quota, schedule, tenant, usage
+from riptide.cli.audit import audit_command
 from riptide.cli.command import cancel_command, command_command
 from riptide.cli.publish import publish_command
 from riptide.cli.redis import redis_command
@@ -47,8 +48,14 @@ app.command("quiet")(quiet_command)
 app.command("pause")(pause_command)
 app.command("resume")(resume_command)
 app.command("replay")(replay_command)
+app.add_typer(tenant.app, name="tenant")
+app.command("audit")(audit_command)
+app.add_typer(quota.app, name="quota")
+app.add_typer(usage.app, name="usage")
+app.add_typer(billing.app, name="billing")
 app.add_typer(dead.app, name="dead")
 app.add_typer(archive.app, name="archive")
+app.add_typer(cache.app, name="cache")
 app.add_typer(commands.app, name="commands")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(config.app, name="config")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from riptide.cache.accounts.keeper import Keeper
 from riptide.cli import common
 from riptide.clock import SystemClock
 from riptide.config import Settings
@@ -18,11 +19,13 @@ from riptide.reads.aio_client import aconnect
 from riptide.reads.context import make_context
 from riptide.state.archive.archiver import make_archiver
 from riptide.store.sync import open_store
+from riptide.streams.members import new_member
 from riptide.streams.registry import CommandType, Registry, load_handlers, load_models
 from riptide.streams.worker import Worker
 from workers import HANDLERS
 
 STOPPED_AT_ONCE = 130
+_KEEPER_SECONDS = 5.0
 _ARCHIVER_SECONDS = 10.0  # to end what it is writing; what is not written then, others write
 
 
@@ -63,7 +66,7 @@ def calm_collector() -> None:
     """A worker makes many containers that soon die; by default the collector walks them for nothing, at a
     quarter of the time."""
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(200_000, 20, 100)  # above what some thousand commands in hand are made of
 
 
 async def _run(settings: Settings, types: list[CommandType]) -> None:
@@ -73,7 +76,7 @@ async def _run(settings: Settings, types: list[CommandType]) -> None:
         async with make_context(rt) as context:
             worker = Worker(settings, types, rt.store, beat_store, context, SystemClock())
             _stop_on_signals(worker)
-            with archiving(settings):
+            with keeping_accounts(settings), archiving(settings):
                 await worker.run()
     finally:
         beat_store.close()
@@ -92,6 +95,18 @@ def archiving(settings: Settings) -> Iterator[None]:
     finally:
         archiver.stop()
         archiver.join(_ARCHIVER_SECONDS)
+
+
+@contextmanager
+def keeping_accounts(settings: Settings) -> Iterator[None]:
+    """Look after the cache's accounts meanwhile, in a thread of its own."""
+    keeper = Keeper(settings, new_member(settings.distributed.node_id))
+    keeper.start()
+    try:
+        yield
+    finally:
+        keeper.stop()
+        keeper.join(_KEEPER_SECONDS)
 
 
 def for_heartbeats(settings: Settings) -> Settings:

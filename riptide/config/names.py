@@ -117,10 +117,7 @@ NO_MEANING = {
     "distributed.consensus_timeout_ms": "processes agree by scripts on the server, not by voting",
 }
 
-_ACCOUNTS = "byte accounts and eviction are not built yet, so the server's own limit holds"
 _API = "the HTTP API is not built yet"
-_AUDIT = "the audit trail is not built yet"
-_BILLING = "billing is not built yet"
 _CHECKPOINTS = "checkpoints are not built yet"
 _ENCRYPTION = "encryption is not built yet, so data is stored as it is"
 _METRICS = "metrics are not built yet"
@@ -132,14 +129,7 @@ _WAY_BACK = "the way back is not built yet, so RipTide stays on"
 NOT_YET = {
     "enable_persistence": _WAY_BACK,
     "use_persistence_layer": _WAY_BACK,
-    "cache.max_memory_bytes": _ACCOUNTS,
-    "cache.eviction_policy": _ACCOUNTS,
-    "tenant.isolation_level": _TENANTS,
-    "tenant.max_tenants": _TENANTS,
-    "tenant.default_memory_quota": _TENANTS,
-    "tenant.default_ops_quota": _TENANTS,
-    "tenant.enable_billing": _BILLING,
-    "tenant.billing_interval_seconds": _BILLING,
+    "tenant.billing_interval_seconds": _METRICS,
     "tenant.enable_encryption": _ENCRYPTION,
     "state.session_timeout_seconds": "sessions are not built yet",
     "state.enable_hot_reload": _RELOAD,
@@ -148,15 +138,11 @@ NOT_YET = {
     "state.max_checkpoints": _CHECKPOINTS,
     "state.checkpoint_compression": _CHECKPOINTS,
     "state.enable_graceful_shutdown": "every shutdown is graceful; a second SIGTERM stops at once",
-    "schedule.close_grace_seconds": _BILLING,
     "performance.target_cache_access_ms": _METRICS,
     "performance.enable_monitoring": _METRICS,
     "performance.enable_metrics": _METRICS,
     "performance.metrics_interval_seconds": _METRICS,
     "security.enable_encryption_at_rest": _ENCRYPTION,
     "security.encryption_key": _ENCRYPTION,
-    "security.enable_audit_logging": _AUDIT,
-    "security.audit_retention_days": _AUDIT,
-    "security.enable_rate_limiting": _TENANTS,
     "security.enable_rbac": _API,
 }

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, Unpack
 
-from riptide.cache import invalidation, loading, reading, writing
+from riptide.cache import invalidation, loading, reading, sending, writing
 from riptide.cache.buffer import WriteBuffer, flush
-from riptide.cache.core import Core, one_shard
+from riptide.cache.core import Core
 from riptide.cache.decorating import key_maker
 from riptide.cache.entry import Entry, Miss
 from riptide.cache.loading import RAISE, Job, Load, Warmed
@@ -22,6 +22,7 @@ from riptide.reads.aio_background import AsyncBackground
 from riptide.store.aio import AsyncStore
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, Operation
+from riptide.tenants.facts import KnownTenants
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,9 +32,10 @@ class AsyncCache:
     """Values of tenants' namespaces. Belongs to one event loop.
 
     Every method takes `tenant` and `namespace`, both "default" if left out; it raises InvalidInput for
-    bad names, keys and durations before anything is sent, and ServerUnavailable when the server cannot be
-    reached. What writes takes the keyword arguments of `Keeping`: ttl and stale in seconds, tags, version,
-    content_type, source, attributes.
+    bad names, keys and durations before anything is sent, UnknownTenant (with multi-tenancy off
+    MultiTenancyDisabled) for a tenant that is not there, and ServerUnavailable when the server cannot be
+    reached. What writes raises QuotaExceeded or TenantNotActive, too, and takes the keyword arguments of
+    `Keeping`: ttl and stale in seconds, tags, version, content_type, source, attributes.
     """
 
     def __init__(
@@ -41,21 +43,27 @@ class AsyncCache:
         store: AsyncStore,
         keys: Keys,
         settings: CacheSettings,
-        shards: Callable[[str], int] = one_shard,
+        tenants: KnownTenants,
         clock: Clock | None = None,
     ) -> None:
         self._store = store
-        self._core = Core(keys, settings, shards, clock, clustered=store.clustered)
+        self._core = Core(keys, settings, tenants, clock, clustered=store.clustered)
         self._buffer = WriteBuffer(settings.write_behind_max_entries)
         self._flushing = asyncio.Lock()
         self._background = AsyncBackground(self.flush, settings.write_behind_flush_seconds, self._count_error)
+
+    @property
+    def core(self) -> Core:
+        """What other reads of its entries share with it."""
+        return self._core
 
     async def get(
         self, key: str, default: Any = None, *, tenant: str | None = None, namespace: str | None = None
     ) -> Any:
         """The fresh value, or `default`."""
         core = self._core
-        shard, digest = core.space(tenant, namespace).place(key)
+        space = core.space(tenant, namespace) or await self._find(tenant, namespace)
+        shard, digest = space.place(key)
         pair = await self._run(reading.read(shard, digest))
         value = reading.quick(core, pair)
         if value is not reading.UNSETTLED:
@@ -66,7 +74,7 @@ class AsyncCache:
         self, keys: Iterable[str], *, tenant: str | None = None, namespace: str | None = None
     ) -> dict[str, Any]:
         """The fresh values by key, in one round trip; keys without one are left out."""
-        return await self._drive(reading.get_many(self._core, self._core.space(tenant, namespace), keys))
+        return await self._drive(reading.get_many(self._core, await self._space(tenant, namespace), keys))
 
     async def entry(
         self, key: str, *, tenant: str | None = None, namespace: str | None = None
@@ -79,11 +87,11 @@ class AsyncCache:
         self, key: str, *, tenant: str | None = None, namespace: str | None = None
     ) -> Entry | Miss:
         """The entry, negative ones too; or why a read would miss. Not counted as a read."""
-        return await self._drive(reading.get_entry(self._core, self._core.space(tenant, namespace), key))
+        return await self._drive(reading.get_entry(self._core, await self._space(tenant, namespace), key))
 
     async def exists(self, key: str, *, tenant: str | None = None, namespace: str | None = None) -> bool:
         """Whether a fresh value is there. Moves no value, so it does not notice damage."""
-        return await self._drive(reading.exists(self._core.space(tenant, namespace), key))
+        return await self._drive(reading.exists(await self._space(tenant, namespace), key))
 
     async def set(
         self,
@@ -98,10 +106,16 @@ class AsyncCache:
 
         A load under way for the key will not overwrite it.
         """
-        space = self._core.space(tenant, namespace)
-        await self._after_buffered(
-            writing.set_value(self._core, space, key, value, writing.options(**keeping)), space, [key]
-        )
+        space = await self._space(tenant, namespace)
+        item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
+        if self._buffer.busy:
+            await self._after_buffered(sending.write_all(self._core, [item]), space, [key])
+            return
+        reply = await self._run(sending.write(item))
+        if reply == 1:
+            sending.count_write(self._core, item)
+        else:
+            await self._drive(sending.complete(self._core, item, reply))
 
     async def set_many(
         self,
@@ -111,8 +125,9 @@ class AsyncCache:
         namespace: str | None = None,
         **keeping: Unpack[Keeping],
     ) -> None:
-        """Write several values, up to 100 in one round trip. If one cannot be cached, none is written."""
-        space = self._core.space(tenant, namespace)
+        """Write several values, up to 100 in one round trip. If one cannot be cached, none is written; what a
+        cap refuses is raised when the others are written."""
+        space = await self._space(tenant, namespace)
         await self._after_buffered(
             writing.set_many(self._core, space, values, writing.options(**keeping)), space, list(values)
         )
@@ -121,7 +136,7 @@ class AsyncCache:
         self, key: str, ttl: float | None = None, *, tenant: str | None = None, namespace: str | None = None
     ) -> bool:
         """Give a fresh entry `ttl` seconds to live from now; False if there is none."""
-        return await self._drive(writing.touch(self._core, self._core.space(tenant, namespace), key, ttl))
+        return await self._drive(writing.touch(self._core, await self._space(tenant, namespace), key, ttl))
 
     async def delete(self, key: str, *, tenant: str | None = None, namespace: str | None = None) -> bool:
         """Invalidate one key; whether there was an entry."""
@@ -139,19 +154,20 @@ class AsyncCache:
 
         Once it returns, no read sees what was there before, and no load that began before is stored.
         """
-        space = self._core.space(tenant, namespace)
+        space = await self._space(tenant, namespace)
         return await self._after_buffered(
             invalidation.by_keys_and_tags(self._core, space, self._buffer, keys, tags)
         )
 
     async def invalidate_namespace(self, namespace: str, *, tenant: str | None = None) -> None:
         """Invalidate a whole namespace at once, whatever its size."""
-        space = self._core.space(tenant, namespace)
-        await self._after_buffered(invalidation.namespace(space, self._buffer))
+        space = await self._space(tenant, namespace)
+        await self._after_buffered(invalidation.namespace(self._core, space, self._buffer))
 
     async def clear(self, *, tenant: str | None = None) -> None:
         """Invalidate all namespaces of the tenant."""
-        await self._after_buffered(invalidation.tenant(self._core.space(tenant, None), self._buffer))
+        space = await self._space(tenant, None)
+        await self._after_buffered(invalidation.tenant(self._core, space, self._buffer))
 
     async def get_or_load(
         self,
@@ -174,7 +190,7 @@ class AsyncCache:
         none is given. What else it raises is raised here. With `stale`, a value past its ttl is returned at
         once while a task loads a new one. `refresh` loads in any case.
         """
-        space = self._core.space(tenant, namespace)
+        space = await self._space(tenant, namespace)
         job = Job(self._core, space, key, loader, writing.options(**keeping))
         found = await self._drive(loading.get_or_load(job, refresh=refresh))
         if found.refresh is not None:
@@ -192,7 +208,7 @@ class AsyncCache:
         **keeping: Unpack[Keeping],
     ) -> Warmed:
         """Load a key that has no fresh entry (`refresh`: any key); say what came of it; wait for nobody."""
-        space = self._core.space(tenant, namespace)
+        space = await self._space(tenant, namespace)
         job = Job(self._core, space, key, loader, writing.options(**keeping))
         return await self._drive(loading.warm(job, refresh=refresh))
 
@@ -239,7 +255,7 @@ class AsyncCache:
 
         `writer` may be asynchronous.
         """
-        space = self._core.space(tenant, namespace)
+        space = await self._space(tenant, namespace)
         self._forget_buffered(space, [key])
         item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
         await self._drive(writing.write_through(self._core, item, functools.partial(writer, value)))
@@ -259,7 +275,7 @@ class AsyncCache:
         When the buffer is full the caller flushes it, or gets WriteBehindFull if it does not want to wait.
         What is buffered is lost if the process is killed.
         """
-        space = self._core.space(tenant, namespace)
+        space = await self._space(tenant, namespace)
         item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
         while not self._buffer.add(item):
             if not wait:
@@ -280,6 +296,12 @@ class AsyncCache:
         """Stop the tasks and flush. The store is its owner's to close."""
         await self._background.aclose()
         await self.flush()
+
+    async def _space(self, tenant: str | None, namespace: str | None) -> Space:
+        return self._core.space(tenant, namespace) or await self._find(tenant, namespace)
+
+    async def _find(self, tenant: str | None, namespace: str | None) -> Space:
+        return await self._drive(self._core.find(tenant, namespace))
 
     async def _run(self, operation: Operation[T]) -> T:
         try:

@@ -9,8 +9,13 @@ from typing import Any, Self
 from commands import Command
 from riptide.config import Settings
 from riptide.errors import PublishUnknown
+from riptide.reads.aio_billing import AsyncBillingFace
 from riptide.reads.aio_cache import AsyncCache
+from riptide.reads.aio_quotas import AsyncQuotasFace
+from riptide.reads.aio_tenants import AsyncTenants
+from riptide.reads.aio_usage import AsyncUsageFace
 from riptide.reads.assembly import Parts, assemble
+from riptide.reads.exporting import Export
 from riptide.reads.sync_client import to_ref
 from riptide.store.aio import AsyncStore, open_async_store
 from riptide.streams.job import Progress
@@ -27,7 +32,12 @@ class AsyncRipTide:
     def __init__(self, parts: Parts, store: AsyncStore) -> None:
         self.settings = parts.settings
         self.store = store
-        self.cache = AsyncCache(store, parts.keys, parts.settings.cache, parts.shards)
+        self.cache = AsyncCache(store, parts.keys, parts.settings.cache, parts.known)
+        export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
+        self.tenants = AsyncTenants(store, parts.registry, export)
+        self.quotas = AsyncQuotasFace(store, parts.quotas)
+        self.usage = AsyncUsageFace(store, parts.usage)
+        self.billing = AsyncBillingFace(store, parts.billing)
         self._keys = parts.keys
         self._publisher = parts.publisher
         self._resting = parts.resting

@@ -8,10 +8,15 @@ from riptide.config import RedisUrl, Settings, load
 from riptide.config.redis_url import EXAMPLES, check_url
 from riptide.errors import ConfigError
 from riptide.names import DEFAULT_TENANT
-from riptide.store.keys import PARTITIONS, Keys
+from riptide.store.keys import Keys
 from riptide.streams.publishing import Publisher
 from riptide.streams.registry import load_models
 from riptide.streams.resting import Resting
+from riptide.tenants.billing.billing import Billing
+from riptide.tenants.facts import KnownTenants
+from riptide.tenants.quotas.quotas import Quotas
+from riptide.tenants.registry.registry import Registry
+from riptide.tenants.usage.flows import UsageFlows
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +25,11 @@ class Parts:
     keys: Keys
     publisher: Publisher
     resting: Resting
-
-    def shards(self, tenant: str) -> int:
-        """How many slots a tenant's keys are spread over.
-
-        With multi-tenancy off everything is the default tenant's. It is a fact of the tenant alone: processes
-        whose settings differ must still find the same keys.
-        """
-        return len(PARTITIONS) if tenant == DEFAULT_TENANT else 1
+    registry: Registry
+    known: KnownTenants
+    quotas: Quotas
+    usage: UsageFlows
+    billing: Billing
 
 
 def assemble(url: str | None, config: Settings | str | Path | None, clock: Clock | None = None) -> Parts:
@@ -49,7 +51,12 @@ def assemble(url: str | None, config: Settings | str | Path | None, clock: Clock
         only_tenant,
         server_counts_delays=clock is None,
     )
-    return Parts(settings, keys, publisher, Resting(keys, models))
+    registry = Registry(keys, settings, publisher)
+    known = KnownTenants(keys, settings.tenant)
+    quotas = Quotas(keys, settings, known, registry)
+    usage = UsageFlows(keys, known, publisher, clock or SystemClock())
+    billing = Billing(keys, settings, known, lambda: registry.plans)
+    return Parts(settings, keys, publisher, Resting(keys, models), registry, known, quotas, usage, billing)
 
 
 def _checked(url: object) -> RedisUrl:

@@ -8,6 +8,8 @@ from riptide.cache.loaders.registry import Loaders, open_loaders
 from riptide.config import Settings
 from riptide.logger import get_logger
 from riptide.reads.aio_client import AsyncRipTide
+from riptide.store.keys import Keys
+from riptide.tenants.usage.counting import Counting
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class Context:
     rt: AsyncRipTide
     loaders: Loaders
     log: Any
+    counting: Counting
 
     @property
     def settings(self) -> Settings:
@@ -42,4 +45,5 @@ class Context:
 def make_context(rt: AsyncRipTide) -> Context:
     """Raises ConfigError if a module of `workers.modules` cannot be used."""
     loaders = open_loaders(rt.settings.cache, rt.settings.workers.modules)
-    return Context(rt, loaders, get_logger("riptide.handler"))
+    counting = Counting(Keys(rt.settings.cache.key_prefix))
+    return Context(rt, loaders, get_logger("riptide.handler"), counting)

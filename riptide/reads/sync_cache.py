@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, Unpack
 
-from riptide.cache import invalidation, loading, reading, writing
+from riptide.cache import invalidation, loading, reading, sending, writing
 from riptide.cache.buffer import WriteBuffer, flush
-from riptide.cache.core import Core, one_shard
+from riptide.cache.core import Core
 from riptide.cache.decorating import key_maker
 from riptide.cache.entry import Entry, Miss
 from riptide.cache.loading import RAISE, Job, Load, Warmed
@@ -22,6 +22,7 @@ from riptide.reads.sync_background import Background
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, Operation
 from riptide.store.sync import Store
+from riptide.tenants.facts import KnownTenants
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,9 +32,10 @@ class Cache:
     """Values of tenants' namespaces. Safe to share between threads.
 
     Every method takes `tenant` and `namespace`, both "default" if left out; it raises InvalidInput for
-    bad names, keys and durations before anything is sent, and ServerUnavailable when the server cannot be
-    reached. What writes takes the keyword arguments of `Keeping`: ttl and stale in seconds, tags, version,
-    content_type, source, attributes.
+    bad names, keys and durations before anything is sent, UnknownTenant (with multi-tenancy off
+    MultiTenancyDisabled) for a tenant that is not there, and ServerUnavailable when the server cannot be
+    reached. What writes raises QuotaExceeded or TenantNotActive, too, and takes the keyword arguments of
+    `Keeping`: ttl and stale in seconds, tags, version, content_type, source, attributes.
     """
 
     def __init__(
@@ -41,21 +43,27 @@ class Cache:
         store: Store,
         keys: Keys,
         settings: CacheSettings,
-        shards: Callable[[str], int] = one_shard,
+        tenants: KnownTenants,
         clock: Clock | None = None,
     ) -> None:
         self._store = store
-        self._core = Core(keys, settings, shards, clock, clustered=store.clustered)
+        self._core = Core(keys, settings, tenants, clock, clustered=store.clustered)
         self._buffer = WriteBuffer(settings.write_behind_max_entries)
         self._flushing = threading.Lock()
         self._background = Background(self.flush, settings.write_behind_flush_seconds, self._count_error)
+
+    @property
+    def core(self) -> Core:
+        """What other reads of its entries share with it."""
+        return self._core
 
     def get(
         self, key: str, default: Any = None, *, tenant: str | None = None, namespace: str | None = None
     ) -> Any:
         """The fresh value, or `default`."""
         core = self._core
-        shard, digest = core.space(tenant, namespace).place(key)
+        space = core.space(tenant, namespace) or self._find(tenant, namespace)
+        shard, digest = space.place(key)
         pair = self._run(reading.read(shard, digest))
         value = reading.quick(core, pair)
         if value is not reading.UNSETTLED:
@@ -66,7 +74,7 @@ class Cache:
         self, keys: Iterable[str], *, tenant: str | None = None, namespace: str | None = None
     ) -> dict[str, Any]:
         """The fresh values by key, in one round trip; keys without one are left out."""
-        return self._drive(reading.get_many(self._core, self._core.space(tenant, namespace), keys))
+        return self._drive(reading.get_many(self._core, self._space(tenant, namespace), keys))
 
     def entry(self, key: str, *, tenant: str | None = None, namespace: str | None = None) -> Entry | None:
         """The fresh value with its metadata, or None."""
@@ -75,11 +83,11 @@ class Cache:
 
     def inspect(self, key: str, *, tenant: str | None = None, namespace: str | None = None) -> Entry | Miss:
         """The entry, negative ones too; or why a read would miss. Not counted as a read."""
-        return self._drive(reading.get_entry(self._core, self._core.space(tenant, namespace), key))
+        return self._drive(reading.get_entry(self._core, self._space(tenant, namespace), key))
 
     def exists(self, key: str, *, tenant: str | None = None, namespace: str | None = None) -> bool:
         """Whether a fresh value is there. Moves no value, so it does not notice damage."""
-        return self._drive(reading.exists(self._core.space(tenant, namespace), key))
+        return self._drive(reading.exists(self._space(tenant, namespace), key))
 
     def set(
         self,
@@ -94,10 +102,16 @@ class Cache:
 
         A load under way for the key will not overwrite it.
         """
-        space = self._core.space(tenant, namespace)
-        self._after_buffered(
-            writing.set_value(self._core, space, key, value, writing.options(**keeping)), space, [key]
-        )
+        space = self._space(tenant, namespace)
+        item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
+        if self._buffer.busy:
+            self._after_buffered(sending.write_all(self._core, [item]), space, [key])
+            return
+        reply = self._run(sending.write(item))
+        if reply == 1:
+            sending.count_write(self._core, item)
+        else:
+            self._drive(sending.complete(self._core, item, reply))
 
     def set_many(
         self,
@@ -107,8 +121,9 @@ class Cache:
         namespace: str | None = None,
         **keeping: Unpack[Keeping],
     ) -> None:
-        """Write several values, up to 100 in one round trip. If one cannot be cached, none is written."""
-        space = self._core.space(tenant, namespace)
+        """Write several values, up to 100 in one round trip. If one cannot be cached, none is written; what a
+        cap refuses is raised when the others are written."""
+        space = self._space(tenant, namespace)
         self._after_buffered(
             writing.set_many(self._core, space, values, writing.options(**keeping)), space, list(values)
         )
@@ -117,7 +132,7 @@ class Cache:
         self, key: str, ttl: float | None = None, *, tenant: str | None = None, namespace: str | None = None
     ) -> bool:
         """Give a fresh entry `ttl` seconds to live from now; False if there is none."""
-        return self._drive(writing.touch(self._core, self._core.space(tenant, namespace), key, ttl))
+        return self._drive(writing.touch(self._core, self._space(tenant, namespace), key, ttl))
 
     def delete(self, key: str, *, tenant: str | None = None, namespace: str | None = None) -> bool:
         """Invalidate one key; whether there was an entry."""
@@ -135,19 +150,20 @@ class Cache:
 
         Once it returns, no read sees what was there before, and no load that began before is stored.
         """
-        space = self._core.space(tenant, namespace)
+        space = self._space(tenant, namespace)
         return self._after_buffered(
             invalidation.by_keys_and_tags(self._core, space, self._buffer, keys, tags)
         )
 
     def invalidate_namespace(self, namespace: str, *, tenant: str | None = None) -> None:
         """Invalidate a whole namespace at once, whatever its size."""
-        space = self._core.space(tenant, namespace)
-        self._after_buffered(invalidation.namespace(space, self._buffer))
+        space = self._space(tenant, namespace)
+        self._after_buffered(invalidation.namespace(self._core, space, self._buffer))
 
     def clear(self, *, tenant: str | None = None) -> None:
         """Invalidate all namespaces of the tenant."""
-        self._after_buffered(invalidation.tenant(self._core.space(tenant, None), self._buffer))
+        space = self._space(tenant, None)
+        self._after_buffered(invalidation.tenant(self._core, space, self._buffer))
 
     def get_or_load(
         self,
@@ -170,7 +186,7 @@ class Cache:
         else it raises is raised here. With `stale`, a value past its ttl is returned at once while a thread
         loads a new one. `refresh` loads in any case.
         """
-        space = self._core.space(tenant, namespace)
+        space = self._space(tenant, namespace)
         job = Job(self._core, space, key, loader, writing.options(**keeping))
         found = self._drive(loading.get_or_load(job, refresh=refresh))
         if found.refresh is not None:
@@ -188,7 +204,7 @@ class Cache:
         **keeping: Unpack[Keeping],
     ) -> Warmed:
         """Load a key that has no fresh entry (`refresh`: any key); say what came of it; wait for nobody."""
-        space = self._core.space(tenant, namespace)
+        space = self._space(tenant, namespace)
         job = Job(self._core, space, key, loader, writing.options(**keeping))
         return self._drive(loading.warm(job, refresh=refresh))
 
@@ -232,7 +248,7 @@ class Cache:
         **keeping: Unpack[Keeping],
     ) -> None:
         """Call `writer(value)`, which writes to the origin, then cache the value, unless that raises."""
-        space = self._core.space(tenant, namespace)
+        space = self._space(tenant, namespace)
         self._forget_buffered(space, [key])
         item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
         self._drive(writing.write_through(self._core, item, functools.partial(writer, value)))
@@ -252,7 +268,7 @@ class Cache:
         When the buffer is full the caller flushes it, or gets WriteBehindFull if it does not want to wait.
         What is buffered is lost if the process is killed.
         """
-        space = self._core.space(tenant, namespace)
+        space = self._space(tenant, namespace)
         item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
         while not self._buffer.add(item):
             if not wait:
@@ -273,6 +289,12 @@ class Cache:
         """Stop the threads and flush. The store is its owner's to close."""
         self._background.close()
         self.flush()
+
+    def _space(self, tenant: str | None, namespace: str | None) -> Space:
+        return self._core.space(tenant, namespace) or self._find(tenant, namespace)
+
+    def _find(self, tenant: str | None, namespace: str | None) -> Space:
+        return self._drive(self._core.find(tenant, namespace))
 
     def _run(self, operation: Operation[T]) -> T:
         try:

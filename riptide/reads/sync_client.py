@@ -10,7 +10,12 @@ from commands import Command
 from riptide.config import Settings
 from riptide.errors import PublishUnknown
 from riptide.reads.assembly import Parts, assemble
+from riptide.reads.exporting import Export
+from riptide.reads.sync_billing import BillingFace
 from riptide.reads.sync_cache import Cache
+from riptide.reads.sync_quotas import QuotasFace
+from riptide.reads.sync_tenants import Tenants
+from riptide.reads.sync_usage import UsageFace
 from riptide.store.sync import Store, open_store
 from riptide.streams.job import Progress
 from riptide.streams.members import Member
@@ -26,7 +31,12 @@ class RipTide:
     def __init__(self, parts: Parts, store: Store) -> None:
         self.settings = parts.settings
         self.store = store
-        self.cache = Cache(store, parts.keys, parts.settings.cache, parts.shards)
+        self.cache = Cache(store, parts.keys, parts.settings.cache, parts.known)
+        export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
+        self.tenants = Tenants(store, parts.registry, export)
+        self.quotas = QuotasFace(store, parts.quotas)
+        self.usage = UsageFace(store, parts.usage)
+        self.billing = BillingFace(store, parts.billing)
         self._keys = parts.keys
         self._publisher = parts.publisher
         self._resting = parts.resting

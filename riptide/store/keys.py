@@ -81,9 +81,55 @@ class Keys:
         """Hash: who archives this partition, and how far each type has come."""
         return f"{self.prefix}:archive:{{{partition}}}"
 
+    def usage(self, partition: str, tenant: str, period: str) -> str:
+        """Hash: a tenant's sums of one hour (`2026-11-20T12`) or month, as far as they were counted here."""
+        return f"{self.prefix}:usage:{{{partition}}}:{tenant}:{period}"
+
+    def seals(self, partition: str, tenant: str) -> str:
+        """Hash: month -> how often the tenant's sums of it have been sealed here."""
+        return f"{self.prefix}:usage:{{{partition}}}:{tenant}:seals"
+
+    def gone(self, partition: str) -> str:
+        """Hash: digest of a purged tenant's id -> when (server ms); and, with `:dropped`, how many of its
+        records came too late."""
+        return f"{self.prefix}:gone:{{{partition}}}"
+
     # Control: one slot for what all processes agree on.
     def control(self, name: str) -> str:
         return f"{self.control_tag}:{name}"
+
+    # A tenant's own.
+    def record(self, tag: str) -> str:
+        """Hash: the tenant's record; in the slot of a shard, what its scripts need of it."""
+        return f"{self.prefix}:registry:{{{tag}}}"
+
+    def audit(self, tenant: str) -> str:
+        """Stream: who did what to the tenant."""
+        return f"{self.prefix}:audit:{{{tenant}}}"
+
+    def invoices(self, tenant: str) -> str:
+        """Hash: number of an invoice or a credit note -> its JSON."""
+        return f"{self.prefix}:invoice:{{{tenant}}}"
+
+    def keyring(self, tenant: str) -> str:
+        """Hash: id of a data key -> the key, wrapped, as it is in the blob store."""
+        return f"{self.prefix}:keyring:{{{tenant}}}"
+
+    def quota(self, tenant: str, name: str) -> str:
+        """Hash: what was taken of a rate or a total; or, as `refusals`, how often it was refused more."""
+        return f"{self.prefix}:quota:{{{tenant}}}:{name}"
+
+    def account(self, tag: str) -> str:
+        """Hash: entries and bytes that this slot holds, what expires when, and byte-seconds by month."""
+        return f"{self.prefix}:account:{{{tag}}}"
+
+    def account_index(self, tag: str) -> str:
+        """Sorted set: `<namespace>:<digest>` of each entry -> the second at which it expires."""
+        return f"{self.prefix}:account:{{{tag}}}:index"
+
+    def account_garbage(self, tag: str) -> str:
+        """Sorted set: namespaces whose entries an invalidation left behind -> when that was, server ms."""
+        return f"{self.prefix}:account:{{{tag}}}:garbage"
 
     # A tenant's cache. Entries and epochs alone live under `tenant:`, because near caches track that prefix.
     def namespace(self, tag: str, namespace: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from riptide.store.operation import Arg, Operation
 
 T = TypeVar("T")
-_INCLUDE = re.compile(r"^ *-- include: (.+)\n", re.MULTILINE)
+_INCLUDE = re.compile(r"^ *-- include: (?:([\w.]+) )?(\w+\.lua)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,10 @@ class Script:
     def load(cls, package: str, name: str) -> "Script":
         """Read `lua/<name>` of `package`, for example `Script.load("riptide.streams", "publish.lua")`.
 
-        A line `-- include: ids.lua` becomes the text of that snippet in riptide/store/lua, which may include
-        others; each stands there once, in the block that names it first. Raise FileNotFoundError if there is
-        no such file.
+        A line `-- include: ids.lua` becomes the text of that snippet in riptide/store/lua, and
+        `-- include: riptide.tenants.registry audit.lua` that of one in lua/parts of another package. Snippets
+        may include others; each stands there once, in the block that names it first. Raise FileNotFoundError
+        if there is no such file.
         """
         source = _included(_text(package, name), set())
         return cls(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
@@ -41,18 +42,18 @@ class Script:
         return ("EVAL", self.source, *args[2:])
 
 
-def _text(package: str, name: str) -> str:
-    return resources.files(package).joinpath("lua", name).read_text("utf-8")
+def _text(package: str, *path: str) -> str:
+    return resources.files(package).joinpath("lua", *path).read_text("utf-8")
 
 
 def _included(source: str, there: set[str]) -> str:
     """`source` with its snippets, but for those that are `there`, which gains them."""
 
     def snippet(line: re.Match[str]) -> str:
-        name = line[1]
+        package, name = line.groups()
         if name in there:
             return ""
         there.add(name)
-        return _included(_text("riptide.store", name), there)
+        return _included(_text(package, "parts", name) if package else _text("riptide.store", name), there)
 
     return _INCLUDE.sub(snippet, source)

@@ -9,9 +9,11 @@ from riptide.config import StreamsSettings
 from riptide.store.keys import GROUP, Keys
 from riptide.store.operation import Arg, Operation
 from riptide.store.script import Script
+from riptide.streams.effect import Hold, effects
 from riptide.streams.job import (
     DONE,
     Again,
+    Applied,
     Buried,
     Done,
     Elsewhere,
@@ -35,6 +37,8 @@ _PROGRESS = Script.load("riptide.streams", "progress.lua")
 _IDS_PER_CALL = 900
 _CLAIMS_PER_CALL = 400
 FENCED = -1
+#: Reasons of dead letters that no handler was started for, this time.
+_NOT_STARTED = frozenset({"malformed", "unknown-version", "lost"})
 
 
 class Completion:
@@ -46,13 +50,16 @@ class Completion:
         self._ttl = settings.result_ttl_seconds
         self._consumer = consumer
 
-    def settle(self, outcomes: Iterable[tuple[Entry, Outcome]]) -> list[Operation[int]]:
-        """All of `outcomes`, what was plainly done in one call per stream."""
-        operations: list[Operation[int]] = []
+    def settle(self, outcomes: Iterable[tuple[Entry, Outcome]]) -> list[Operation[Any]]:
+        """All of `outcomes`, what was plainly done in one call per stream. An effect may answer Undone."""
+        operations: list[Operation[Any]] = []
         plain: dict[tuple[str, str, bool], list[str]] = {}
+        applied: list[Applied] = []
         for entry, outcome in outcomes:
             if outcome is DONE and entry.returned is None and not entry.noted:
                 plain.setdefault((entry.kind, entry.partition, entry.slow), []).append(entry.id)
+            elif isinstance(outcome, Applied):
+                applied.append(outcome)
             else:
                 operations.append(self._one(entry, outcome))
         for (kind, partition, slow), ids in plain.items():
@@ -62,6 +69,7 @@ class Completion:
                 _COMPLETE.call(keys, [GROUP, *ids[start : start + _IDS_PER_CALL]], int)
                 for start in range(0, len(ids), _IDS_PER_CALL)
             ]
+        operations += effects(applied, self._hold)
         return operations
 
     def vouch(self, claims: Sequence[tuple[Entry, Returned]]) -> list[Operation[None]]:
@@ -83,6 +91,12 @@ class Completion:
         args = [text for entry, claim in claims for text in (claim.first, entry.id + _mark_of(entry))]
         return _RETURNED.call([self._keys.retry_bodies(*stream)], args, note)
 
+    def _hold(self, entry: Entry) -> Hold:
+        kind, partition = entry.kind, entry.partition
+        fence, stream = self._stream(entry)
+        retries, bodies = self._keys.retry(kind, partition), self._keys.retry_bodies(kind, partition)
+        return Hold(partition, self._consumer, fence, stream, retries, bodies, self._keys)
+
     def _one(self, entry: Entry, outcome: Outcome) -> Operation[int]:
         match outcome:
             case Done(value):
@@ -97,6 +111,8 @@ class Completion:
                 return self._hand_back(entry, started)
             case Postponed(due_ms):
                 return self._defer(entry, due_ms)
+            case Applied():
+                raise AssertionError("an effect settles its entries together")
 
     def progress(self, job: Job) -> Operation[int]:
         """Note what `job` has reached, while it is held."""
@@ -140,7 +156,7 @@ class Completion:
         command_id, at = identity_of(entry)
         dead = self._keys.dead(entry.kind, entry.partition)
         keys = [*self._places(entry), dead, self._result(entry, first)]
-        started = attempts + (outcome.reason in ("refused", "failed"))
+        started = attempts + (outcome.reason not in _NOT_STARTED)
         letter: list[Arg] = [
             "id",
             command_id,

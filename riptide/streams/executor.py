@@ -12,7 +12,7 @@ from riptide.errors import RiptideError
 from riptide.logger import get_logger
 from riptide.streams import current
 from riptide.streams.crowd import Crowd
-from riptide.streams.job import Done, HandedBack, Job, Outcome, describe, outcome_of
+from riptide.streams.job import Applied, Done, HandedBack, Job, Outcome, describe, outcome_of
 from riptide.streams.message import Entry, seems_returned
 from riptide.streams.progress import Reporter
 from riptide.streams.registry import CommandType
@@ -187,7 +187,11 @@ class Executor:
             self._reporter.attend(jobs)
             ended = await self._handle(kind, jobs, timeout)
             if not self._reporter.idle:
-                failed = [job for job, (_, how) in zip(jobs, ended, strict=True) if not isinstance(how, Done)]
+                failed = [
+                    job
+                    for job, (_, how) in zip(jobs, ended, strict=True)
+                    if not isinstance(how, Done | Applied)
+                ]
                 await self._reporter.finish(jobs, failed)
             outcomes += ended
         await self._settler.settle(await self._triage.place(kind, outcomes))

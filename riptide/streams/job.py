@@ -6,12 +6,15 @@ import random
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from commands import Command
 from riptide.config import WorkersSettings
 from riptide.errors import Dead, InvalidInput, LoaderRefused, Retry, Skip
 from riptide.streams.message import Entry, Malformed, Message, Ref
+
+if TYPE_CHECKING:
+    from riptide.streams.effect import Effect
 
 _SHOWN_ERROR = 2_000
 _SHOWN_TRACEBACK = 20_000
@@ -71,6 +74,13 @@ class Postponed:
     due_ms: int
 
 
+class Applied(NamedTuple):
+    """Done as soon as `effect` is in place, which one script sees to together with the acknowledgement."""
+
+    effect: "Effect"
+    job: "Job"
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a command is: `done` of `total`, where that is known, and what it is at."""
@@ -80,14 +90,25 @@ class Progress:
     note: str | None = None
 
 
-Outcome = Done | Again | Buried | Skipped | HandedBack | Elsewhere | Postponed
+Outcome = Done | Again | Buried | Skipped | HandedBack | Elsewhere | Postponed | Applied
 DONE = Done()
 
 
 class Job:
     """One command in a handler's batch."""
 
-    __slots__ = ("attempt", "command", "entry", "message", "outcome_error", "reached", "reported", "result")
+    __slots__ = (
+        "attempt",
+        "command",
+        "effect",
+        "entry",
+        "message",
+        "outcome_error",
+        "part",
+        "reached",
+        "reported",
+        "result",
+    )
 
     def __init__(self, entry: Entry, message: Message, command: Any) -> None:
         self.entry = entry
@@ -97,6 +118,10 @@ class Job:
         self.attempt = message.attempts + 1
         #: A JSON value to give to whoever asks for the command's result.
         self.result: Any = None
+        #: What one script is to do in the same step that acknowledges this job, if anything (it gives no
+        #: result then); and what it needs to know of this job's part in it.
+        self.effect: Effect | None = None
+        self.part: Any = None
         self.outcome_error: Exception | None = None
         #: What the handler said last of how far it is.
         self.reached: Progress | None = None
@@ -138,12 +163,14 @@ def outcome_of(job: Job, error: Exception | None, policy: WorkersSettings, rng: 
     """How `job` ends. `error` is what the whole call raised; what the job itself reports goes first."""
     error = job.outcome_error or error
     if error is None:
+        if job.effect is not None:
+            return Applied(job.effect, job)
         return DONE if job.result is None else _returned(job.result)
     text = describe(error)
     if isinstance(error, Skip):
         return Skipped(text)
     if isinstance(error, Dead | LoaderRefused):
-        return Buried("refused", text, format_trace(error))
+        return Buried(getattr(error, "reason", "refused"), text, format_trace(error))
     if job.attempt >= policy.max_attempts:
         return Buried(
             "failed", f"{text} (attempt {job.attempt} of {policy.max_attempts})", format_trace(error)

@@ -12,10 +12,7 @@ from riptide.streams.registry import Handle
 LATER: Mapping[str, str] = MappingProxyType(
     {
         "checkpoint": "writing checkpoints",
-        "close_period": "billing",
-        "purge_tenant": "purging tenants",
         "record_access": "popularity",
-        "record_usage": "usage accounting",
         "reload": "live configuration",
         "restore": "restoring checkpoints",
         "spill": "spilling",

@@ -216,7 +216,7 @@ def read(entry: Entry, max_body_bytes: int) -> Message:
     version, at, due = given.get(b"v"), given.get(b"at"), given.get(b"due")
     return Message(
         _text("id", command_id) if command_id else _own_id(entry),
-        1 if version is None else _integer("v", version),
+        1 if version is None or version == b"1" else _integer("v", version),
         None if tenant is None else _tenant(tenant),
         int(entry.id.partition("-")[0]) if at is None else _integer("at", at),
         body,

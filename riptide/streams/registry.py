@@ -17,13 +17,15 @@ class Handler:
     """How one type is carried out.
 
     `handle(batch, ctx)` gets up to `batch_size` jobs in one call. `slots` gives the type executor slots of
-    its own, so that it never
-    waits behind others; 0 means that it shares `workers.concurrency` with them.
+    its own, so that it never waits behind others; 0 means that it shares `workers.concurrency` with them.
+    Without `fair` a flooding tenant's commands are not moved out of the others' way: for those that take next
+    to no time.
     """
 
     handle: Handle
     batch_size: int = 1
     slots: int = 0
+    fair: bool = True
 
 
 @dataclass(frozen=True, slots=True)

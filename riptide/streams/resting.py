@@ -46,7 +46,7 @@ class Resting:
     def pause(self, kind: str, why: str = "") -> Operation[bool]:
         """True if `kind` was not paused before. Raises UnknownCommand."""
         text = why.encode("utf-8", "replace").decode()[:_LONGEST_WHY]
-        return _PAUSE.call([self._paused], [self._known(kind), _by(), text], bool)
+        return _PAUSE.call([self._paused], [self._known(kind), who_asks(), text], bool)
 
     def resume(self, kind: str) -> Flow[bool]:
         """False if `kind` was not paused. Raises UnknownCommand, but a paused type that is not known any more
@@ -72,7 +72,7 @@ class Resting:
         census = yield from ask(self._members.census())
         member = _named(worker, census.members)
         old = [process for process, since in census.gone.items() if census.now_ms - since > _FORGET_AFTER_MS]
-        args = [member.name, member.process, _by(), *old]
+        args = [member.name, member.process, who_asks(), *old]
         found = yield from ask(_QUIET.call([self._quiet, self._beats], args, bool))
         if not found:
             raise InvalidInput(f"the worker {member.name} has just left")
@@ -99,7 +99,7 @@ def _text(value: str) -> str:
     return value.encode("utf-8", "replace").decode()
 
 
-def _by() -> str:
+def who_asks() -> str:
     """Who asks, for whoever wonders later."""
     try:
         user = getpass.getuser()

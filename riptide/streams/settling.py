@@ -11,6 +11,7 @@ from riptide.errors import RiptideError, ServerUnavailable
 from riptide.logger import get_logger
 from riptide.store.aio import AsyncStore
 from riptide.streams.completion import FENCED, Completion
+from riptide.streams.effect import Undone, sort_out
 from riptide.streams.job import DONE, Again, Buried, Elsewhere, Job, Outcome
 from riptide.streams.message import Entry, claim_of, log_facts
 
@@ -120,8 +121,13 @@ class Settler:
         if FENCED in replies:
             self._fenced()
         else:
+            again: Settled = ()
+            if undone := [reply for reply in replies if isinstance(reply, Undone)]:
+                outcomes, again = sort_out(outcomes, undone)
             self._report(outcomes)
             self._settled(outcomes)
+            if again:
+                await self._once(again)
 
     def _refused(self, outcomes: Settled, error: Exception) -> None:
         """A server that was demoted, or whose disk is full, refuses for a while only: ask again later."""

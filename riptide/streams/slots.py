@@ -32,7 +32,7 @@ class Slots:
         self._free = {SHARED: concurrency} | {
             kind.name: kind.handler.slots for kind in types if kind.handler.slots
         }
-        self._fair = fair
+        self._fair = {kind.name for kind in types if fair and kind.handler.fair}
         self._held: Counter[Place] = Counter()
         self._bounded = False  # somebody was refused a slot although some were free
         #: Entries of each stream that have ended, ever.
@@ -48,7 +48,7 @@ class Slots:
     def share(self, place: Place, promised: int = 0) -> int:
         """How many more slots the calls of one stream may take now; `promised` of the free ones to others."""
         free = self._free[self._pool[place.kind]]
-        if not self._fair:
+        if place.kind not in self._fair:
             return free
         free -= promised
         if free <= 0:

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from riptide.streams.job import Again, Buried, Done, Outcome, Skipped
+from riptide.streams.job import Again, Applied, Buried, Done, Outcome, Skipped
 from riptide.streams.message import Entry, Ref, carried, identity_of
 
 
@@ -34,6 +34,8 @@ def run_of(entry: Entry, outcome: Outcome) -> Run | None:
     match outcome:
         case Done(value):
             return Run(*facts, "done", value=None if value is None else json.loads(value))
+        case Applied():
+            return Run(*facts, "done")
         case Again(delay, error):
             return Run(*facts, "retrying", error, delay=delay)
         case Skipped(reason):

@@ -56,7 +56,8 @@ def synchronous(url: str, rounds: int) -> list[harness.Comparison]:
     names = [f"key-{number}" for number in range(100)]
     plain_names = [plain_key(name) for name in names]
     value = os.urandom(1024)
-    with riptide.connect(config=harness.settings(url, "bench")) as rt:
+    with riptide.connect(config=harness.settings(url, "bench", tenants=True)) as rt:
+        rt.tenants.create(TENANT)
         for name in names:
             plain.set(plain_key(name), value)
             rt.cache.set(name, value, tenant=TENANT)
@@ -117,7 +118,7 @@ async def asynchronous(url: str, rounds: int) -> harness.Comparison:
     plain = redis.asyncio.Redis.from_url(url, protocol=2)
     name = plain_key("key-1")
     comparison = harness.Comparison("cache get 1 KiB hit, async", "async GET", "us, p50", reach="<= 1.2")
-    async with await riptide.aconnect(config=harness.settings(url, "bench")) as rt:
+    async with await riptide.aconnect(config=harness.settings(url, "bench", tenants=True)) as rt:
         for number in range(rounds + 1):
             floor = await p50_async(lambda: plain.get(name), TIMES)
             ours = await p50_async(lambda: rt.cache.get("key-1", tenant=TENANT), TIMES)

@@ -59,13 +59,14 @@ def server(*, same_cpu: bool) -> Iterator[str]:
             os.sched_setaffinity(0, cpus)
 
 
-def settings(url: str, prefix: str) -> Settings:
-    """The defaults, on that server."""
+def settings(url: str, prefix: str, *, tenants: bool = False) -> Settings:
+    """The defaults, on that server; with several `tenants`, or the default one alone."""
     plain = Settings()
     return plain.model_copy(
         update={
             "redis": plain.redis.model_copy(update={"url": RedisUrl(url)}),
             "cache": plain.cache.model_copy(update={"key_prefix": prefix}),
+            "tenant": plain.tenant.model_copy(update={"enabled": tenants}),
         }
     )
 

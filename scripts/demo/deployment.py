@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,12 +14,13 @@ from honcho.environ import parse_procfile
 from riptide import RipTide, connect, log
 from riptide.config import LogSettings
 from riptide.config.names import ENVIRONMENT
+from riptide.errors import TenantExists
 from riptide.store.embedded import EmbeddedServer, make_directory
 from riptide.store.keys import Keys
 from scripts.demo.addresses import HOST, free_port, remembered_port, server_socket
 from scripts.demo.children import Child, adopt_orphans, end_orphans
 from scripts.demo.members import Member, members
-from scripts.demo.origin import Origin
+from scripts.demo.origin import TENANTS, Origin
 from scripts.demo.stop import Stop
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +123,9 @@ class Deployment:
         child = Child("workers", command, _DEMO / "workers.log", cwd=ROOT, env=env)
         pools = len(parse_procfile((ROOT / "Procfile").read_text()).processes)
         self._start(child, lambda: len(self.members()) >= pools, _WORKERS_PATIENCE)
+        for tenant in TENANTS:
+            with suppress(TenantExists):  # from an earlier run
+                self.rt.tenants.create(tenant)
 
     def _start(self, child: Child, ready: Callable[[], bool], patience: float = _PATIENCE) -> None:
         self._children.append(child)

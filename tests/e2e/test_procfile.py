@@ -43,7 +43,8 @@ def test_its_processes_start_serve_and_stop(
     honcho = tree.launch(str(bin_ / "honcho"), "start", **environment)
     eventually(lambda: len(deployment.members()) == len(pools()), "all pools to join")
 
-    with connect(config=deployment.settings()) as rt:
+    with connect(config=deployment.settings(tenant={"enabled": True})) as rt:
+        rt.tenants.create("acme")
         rt.cache.set("k", "old", tenant="acme")
         done = rt.wait(rt.publish(Invalidate(keys=("k",)), tenant="acme"), PATIENCE)
         later = rt.wait(rt.publish(Spill()), PATIENCE)

@@ -65,6 +65,7 @@ def test_it_opens_with_an_example_of_ten_lines_at_most_and_the_two_commands() ->
 
 def test_the_example_prints_what_its_comments_say(place: Place) -> None:
     (place.tree.directory / "example.py").write_text(EXAMPLE)
+    place.run("riptide", "tenant", "create", "acme")
     place.launch("riptide", "worker")
     printed = place.run("python", "example.py").splitlines()
     assert printed == re.findall(r"print\(.*#\s*(.*)$", EXAMPLE, re.MULTILINE)
@@ -75,6 +76,7 @@ def test_the_bare_xadd_is_a_whole_producer(place: Place) -> None:
     command = shlex.split(line)
     assert command[0] == "redis-cli"
     with connect(place.server.url) as rt, redis.Redis.from_url(place.server.url) as client:
+        rt.tenants.create("acme")
         rt.cache.set("tea", 12, tenant="acme", namespace="prices", tags=["drinks"])
         place.launch("riptide", "worker", "--commands", "invalidate")
         client.execute_command(*command[1:])
@@ -95,8 +97,8 @@ def test_commands_of_ones_own(place: Place) -> None:
     out = [place.run(*command, **more) for command in publishing]
     assert all("done" in text for text in out)
     with connect(place.server.url) as rt:
-        assert rt.cache.get("greeting", tenant="acme") == "Hello Ada"
-        assert rt.cache.get("tea", tenant="acme") == "TEA"
+        assert rt.cache.get("greeting") == "Hello Ada"
+        assert rt.cache.get("tea") == "TEA"
 
 
 def test_every_command_and_file_it_names_exists(place: Place) -> None:

@@ -13,6 +13,7 @@ from riptide.config import (
     DistributedSettings,
     RedisSettings,
     RedisUrl,
+    SecuritySettings,
     Settings,
     StateSettings,
     StreamsSettings,
@@ -36,24 +37,27 @@ def make_settings(
     *,
     cluster: bool = False,
     redis: dict[str, Any] | None = None,
+    cache: dict[str, Any] | None = None,
     workers: dict[str, Any] | None = None,
     streams: dict[str, Any] | None = None,
     distributed: dict[str, Any] | None = None,
     state: dict[str, Any] | None = None,
     tenant: dict[str, Any] | None = None,
     blobs: dict[str, Any] | None = None,
+    security: dict[str, Any] | None = None,
 ) -> Settings:
     """Settings with the test commands; retries come quickly."""
     quick = {"retry_base_seconds": 0.02, "retry_cap_seconds": 0.2, "modules": (MODULE,)}
     return Settings(
         redis=RedisSettings(**({"url": RedisUrl(url), "cluster_mode": cluster} | (redis or {}))),
-        cache=CacheSettings(key_prefix=prefix),
+        cache=CacheSettings(**({"key_prefix": prefix} | (cache or {}))),
         workers=WorkersSettings(**(quick | (workers or {}))),
         streams=StreamsSettings(**(streams or {})),
         distributed=DistributedSettings(**(distributed or {})),
         state=StateSettings(**(state or {})),
         tenant=TenantSettings(**(tenant or {})),
         blobs=BlobsSettings(**(blobs or {})),
+        security=SecuritySettings(**(security or {})),
     )
 
 

@@ -1,9 +1,13 @@
 #!lua flags=allow-oom
 -- Answers a read that may load: the entry if it is fresh, else the right to load it, given to one caller at a time.
--- KEYS: 1 entry; 2 epoch; 3 lease; 4 namespaces; 5 generation of tag invalidations
+-- KEYS: 1 entry; 2 epoch; 3 lease; 4 namespaces; 5 generation of tag invalidations; 6 the tenant's record
 -- ARGV: 1 token, 16 bytes; 2 ms the lease lasts; 3 four random bytes; 4 namespace;
---       5 '1' to load although the entry is fresh, taking the lease from whoever has it
--- Returns: {'hit' | 'load' | 'wait', server ms, epoch, the entry, fresh or stale, or ''}
+--       5 '1' to load although the entry is fresh, taking the lease from whoever has it; 6 incarnation of the
+--       tenant, '' for one without a record
+-- Returns: {'hit' | 'load' | 'wait', server ms, epoch, the entry, fresh or stale, or ''}; {'facts'} if the tenant is not
+--          the one it was taken for, or not active
+local record = redis.call('HMGET', KEYS[6], 'incarnation', 'status')
+if (record[1] or '') ~= ARGV[6] or (record[2] or 'active') ~= 'active' then return {'facts'} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local epoch = redis.call('GET', KEYS[2])

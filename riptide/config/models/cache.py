@@ -42,7 +42,8 @@ class CacheSettings(Section):
         1024 * MIB, ge=MIB, le=MOST_BYTES, description="Bytes that all tenants' entries may take together."
     )
     eviction_policy: Annotated[Literal["lru", "lfu", "ttl", "random", "reject"], AnyCase] = Field(
-        "lru", description="What gives way when a tenant's memory is full; 'reject' refuses the write."
+        "lru",
+        description="What gives way when memory is full, see docs/cache.md; 'reject' refuses the write.",
     )
     enable_compression: bool = Field(True, description="Compress values where that saves at least 10 %.")
     compression_algorithm: Annotated[Literal["auto", "none", "lz4", "zstd"], AnyCase] = Field(

@@ -19,7 +19,7 @@ COUNTED = frozenset({"record_usage"})
 SENT, WOULD_SEND, SENT_BEFORE = "sent", "would be sent", "replayed before"
 COUNTED_ALREADY, WAITS = "counted already", "still to be carried out"
 DEAD, COPY = "dead letter: see riptide dead retry", "the same command again"
-CANCELLED = "cancelled"
+CANCELLED, PURGED = "cancelled", "its tenant was purged"
 
 Tally = Counter[tuple[str, str, str]]
 
@@ -101,7 +101,7 @@ class Replay:
         ]
         if not meant:
             return
-        fresh = self._without_copies(kind, partition, meant)
+        fresh = self._without_copies(kind, partition, self._without_purged(meant))
         wanted = self._judged(kind, partition, fresh) if self._judging else fresh
         if self._dry:
             for command, sent in zip(wanted, self._target.sent_before(partition, wanted), strict=True):
@@ -110,6 +110,19 @@ class Replay:
         for some in self._paced(wanted):
             for command, sent in zip(some, self._target.send(kind, partition, some), strict=True):
                 self._count(command, SENT if sent else SENT_BEFORE)
+
+    def _without_purged(self, commands: list[Found]) -> list[Found]:
+        """What was issued before its tenant was purged is never carried out again: another tenant may have
+        its name."""
+        purged = self._target.purged_ms({command.tenant for command in commands if command.tenant})
+        kept: list[Found] = []
+        for command in commands:
+            source = command.copy_of or command.source
+            if order(source.entry_id)[0] < purged.get(command.tenant or "", 0):
+                self._count(command, PURGED)
+            else:
+                kept.append(command)
+        return kept
 
     def _without_copies(self, kind: str, partition: str, commands: list[Found]) -> list[Found]:
         """What repeats a first entry that is there itself, or was seen before, is the same command."""

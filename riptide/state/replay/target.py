@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from riptide.config import StreamsSettings
@@ -13,6 +13,7 @@ from riptide.store.operation import Arg, Operation
 from riptide.store.script import Script
 from riptide.store.sync import Store
 from riptide.streams.message import Ref
+from riptide.tenants.usage.known import digest_of
 
 _STATES = Script.load("riptide.state", "replay_states.lua")
 _SEND = Script.load("riptide.state", "replay_send.lua")
@@ -83,6 +84,17 @@ class Target:
         """Of each command whether a replay has sent it, as far as that is remembered."""
         keys = [self._keys.lane(partition, self._lane(command.source)) for command in commands]
         return self._store.run_all([Operation(("EXISTS", key), bool) for key in keys])
+
+    def purged_ms(self, tenants: Collection[str]) -> dict[str, int]:
+        """When those of `tenants` that were purged here were (Unix ms, the server's)."""
+        names = sorted(tenants)
+        key = self._keys.control("purged")
+        found: dict[str, int] = {}
+        for start in range(0, len(names), _ARGS_PER_CALL):
+            some = names[start : start + _ARGS_PER_CALL]
+            stamps: list[Any] = self._store.run(Operation(("HMGET", key, *map(digest_of, some)), list))
+            found |= {name: int(stamp) for name, stamp in zip(some, stamps, strict=True) if stamp}
+        return found
 
     def _lane(self, source: Ref) -> str:
         text = f"{source}\0{self._run}"

@@ -31,8 +31,9 @@ class Peer:
         return self.acknowledges in {EACH, AT_START}
 
 
-RIPTIDE = "RipTide"
+RIPTIDE, USAGE = "RipTide", "RipTide, record_usage"
 _RIPTIDE = ("riptide", "worker", "--commands", "add")
+_USAGE = ("riptide", "worker", "--commands", "record_usage")
 _DOCKET = ("pydocket==0.27.0", "redis==8.1.0", "hiredis==3.5.0")
 _FASTSTREAM = ("faststream[cli,redis]==0.7.8", "redis==8.1.0", "hiredis==3.5.0")
 _ARQ = ("arq==0.28.0", "hiredis==3.5.0")
@@ -42,6 +43,7 @@ _CELERY = ("celery[redis]==5.7.0", "redis==8.1.0", "hiredis==3.5.0")
 PEERS = (
     Peer("raw loop", "on_raw", (), ("python", "on_raw.py"), BATCH, share=1, killed=False),
     Peer(RIPTIDE, "on_riptide", (), _RIPTIDE, EACH, share=1, in_hand=1000, tuned=True),
+    Peer(USAGE, "on_usage", (), _USAGE, EACH, share=1, in_hand=5000, tuned=True, killed=False),
     Peer("RipTide, batch_size=1", "on_riptide", (), _RIPTIDE, EACH, share=0.4),
     Peer(
         "ardiq",

@@ -23,6 +23,7 @@ _POLL_SECONDS = 0.02
 #: Within that time a worker has done something, or it never will.
 BOOT_SECONDS = 30.0
 _CONFIG = "persistence:\n  workers:\n    modules: [on_riptide]\n"
+_USAGE_CONFIG = "persistence:\n  tenant:\n    enabled: true\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Arena:
 
     def environment(self, **more: str) -> dict[str, str]:
         config = self.directory / "riptide.yml"
-        config.write_text(_CONFIG)
+        config.write_text(_USAGE_CONFIG if self.peer.app == "on_usage" else _CONFIG)
         tuned = {"BENCH_TUNED": "1"} if self.peer.tuned else {}
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("BENCH_")},
@@ -139,7 +140,16 @@ class Observer:
         self._client.flushall()
 
     def total(self) -> int:
-        return sum(map(int, self._client.hvals(job.TALLY)))
+        """How often the job has had its effect."""
+        return sum(map(int, self._client.hvals(job.TALLY))) + self._counted()
+
+    def _counted(self) -> int:
+        """What `record_usage` has counted, which has keys of its own."""
+        months = [key for key in self._client.scan_iter("riptide:usage:*", count=1000) if "T" not in key]
+        with self._client.pipeline(transaction=False) as pipe:
+            for key in months:
+                pipe.hget(key, "0|job|operations")
+            return sum(int(value or 0) for value in pipe.execute()) if months else 0
 
     def tally(self) -> dict[int, int]:
         """Command -> how often it had its effect; only while a kill is measured."""

@@ -1,10 +1,10 @@
 """The table of the peers: rows, ratios and whether the reach is met."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scripts.bench.peer.catalog import RIPTIDE, Peer
+from scripts.bench.peer.catalog import RIPTIDE, USAGE, Peer
 from scripts.bench.peer.killing import Aftermath
 
 COLUMNS = (
@@ -19,6 +19,8 @@ COLUMNS = (
     "doubled",
 )
 REACH_OF_ARDIQ, REACH = 3.0, 10.0
+#: How many times as fast as these peers' bare HINCRBY usage is to be counted exactly once.
+REACH_OF_USAGE = {"ardiq": 10.0, "taskiq": 25.0, "FastStream, batches": 1.0}
 
 
 @dataclass
@@ -93,4 +95,21 @@ def verdict(peers: Sequence[Peer], figures: Mapping[str, Figures]) -> tuple[bool
         if (ratio := statistics.median(ratios)) < reach:
             ok = False
             short.append(f"{peer.name}: {ratio:.2f} x where >= {reach:g} x is the reach")
+    for line, met in _of_usage(figures):
+        short.append(line)
+        ok &= met
     return ok and bool(ours), short
+
+
+def _of_usage(figures: Mapping[str, Figures]) -> Iterator[tuple[str, bool]]:
+    """How `record_usage` compares, and whether that is enough."""
+    for name, reach in REACH_OF_USAGE.items():
+        if {name, USAGE} <= figures.keys() and (
+            ratios := ratios_of(figures[name].rates, figures[USAGE].rates)
+        ):
+            ratio = statistics.median(ratios)
+            met = ratio >= reach
+            yield (
+                f"{USAGE}: {ratio:.2f} x {name}, where >= {reach:g} x is the reach: {'yes' if met else 'no'}",
+                met,
+            )

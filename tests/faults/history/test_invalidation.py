@@ -9,6 +9,7 @@ import pytest
 from tests.servers import ServerProcess
 from tests.support.cached import keep_invalidating, keep_reading
 from tests.support.proxy import Proxy
+from tests.support.tenants import have_tenants
 from tests.support.trial import Trial
 
 pytestmark = pytest.mark.faults
@@ -21,7 +22,9 @@ def test_reads_after_invalidations(
 ) -> None:
     """Readers are killed in the middle of loads, replies are cut and delayed, and the server is restarted."""
     server = private_server(aof=True)
-    one = trial(server.url, redis={"retry_delay_ms": 5, "command_timeout_ms": 1000})
+    tenant = {"enabled": True}
+    one = trial(server.url, redis={"retry_delay_ms": 5, "command_timeout_ms": 1000}, tenant=tenant)
+    have_tenants(one.place.settings(), "acme")
 
     def seed() -> int:
         return rng.randrange(2**32)

@@ -18,6 +18,10 @@ from riptide.store.keys import Keys
 from riptide.store.operation import Operation, identity
 from riptide.store.sync import Store, open_store
 from tests.servers import Server
+from tests.support.anybody import Anybody
+from tests.support.fixtures import alone, deployment, on_valkey
+
+__all__ = ["alone", "deployment", "on_valkey"]
 
 Make = Callable[..., Any]
 Elsewhere = Callable[..., Cache]
@@ -74,14 +78,14 @@ def make(request: pytest.FixtureRequest, server: Server, store: Store, prefix: s
             settings = CacheSettings(**{"key_prefix": prefix, **changed})
             keys = Keys(prefix)
             if request.param == "sync":
-                cache: Any = Cache(store, keys, settings, lambda _: shards)
+                cache: Any = Cache(store, keys, settings, Anybody(keys, shards))
                 stack.callback(cache.close)
                 return cache
 
             async def opened() -> AsyncCache:
                 async_store = open_async_store(settings_for(server))
                 stack.callback(lambda: runner.run(async_store.close()))
-                return AsyncCache(async_store, keys, settings, lambda _: shards)
+                return AsyncCache(async_store, keys, settings, Anybody(keys, shards))
 
             blocking = Blocking(runner, runner.run(opened()))
             stack.callback(blocking.close)
@@ -96,7 +100,7 @@ def elsewhere(store: Store, prefix: str) -> Iterator[Elsewhere]:
     with ExitStack() as stack:
 
         def open_one(shards: int = 1, **changed: Any) -> Cache:
-            cache = Cache(store, Keys(prefix), CacheSettings(**changed), lambda _: shards)
+            cache = Cache(store, Keys(prefix), CacheSettings(**changed), Anybody(Keys(prefix), shards))
             stack.callback(cache.close)
             return cache
 

@@ -8,15 +8,16 @@ import pytest
 
 from riptide.cache import reading
 from riptide.cache.entry import Miss
-from riptide.cache.space import Digests, Shard, Space
+from riptide.cache.space import Shard
 from riptide.store.keys import Keys
+from tests.support.anybody import space_of
 
 from .conftest import Elsewhere, Raw
 
 
 @pytest.fixture
 def place(prefix: str) -> tuple[Shard, str]:
-    return Space(Keys(prefix), Digests("1"), "default", "default", lambda _: 1).place("k")
+    return space_of(Keys(prefix), "default", "default").place("k")
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from riptide.config import CacheSettings
 from riptide.store.keys import Keys
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, ask
 from riptide.store.sync import Store
+from tests.support.anybody import Anybody, found
 
 SEEDS = 40
 STEPS = 250
@@ -52,7 +53,7 @@ class Actors:
 
     def __init__(self, core: Core, rng: random.Random, history: History) -> None:
         self.core, self.rng, self.history = core, rng, history
-        self.space = core.space("acme", "pages")
+        self.space = found(core, "acme", "pages")
 
     def _job(self) -> Job:
         tags = ["always", *self.rng.sample(["red", "blue", "green"], self.rng.randrange(3))]
@@ -96,9 +97,9 @@ class Actors:
                 case 1 | 2:
                     yield from invalidation.by_keys_and_tags(self.core, self.space, buffer, [], ["always"])
                 case 3:
-                    yield from invalidation.namespace(self.space, buffer)
+                    yield from invalidation.namespace(self.core, self.space, buffer)
                 case _:
-                    yield from invalidation.tenant(self.space, buffer)
+                    yield from invalidation.tenant(self.core, self.space, buffer)
             self.history.floor = max(self.history.floor, due)
             for _ in range(self.rng.randrange(12)):
                 yield Pause(0)
@@ -137,7 +138,11 @@ def run_history(store: Store, prefix: str, seed: int, shards: int) -> History:
     rng, history = random.Random(seed), History()
 
     def actors() -> Actors:
-        return Actors(Core(Keys(f"{prefix}{seed}"), CacheSettings(), lambda _: shards), rng, history)
+        return Actors(
+            Core(Keys(f"{prefix}{seed}"), CacheSettings(), Anybody(Keys(f"{prefix}{seed}"), shards)),
+            rng,
+            history,
+        )
 
     kinds: list[Callable[[Actors], Flow[None]]] = [
         Actors.reader, Actors.reader, Actors.loader, Actors.loader, Actors.warmer, Actors.setter_of_tags,

@@ -10,6 +10,7 @@ from riptide.reads.aio_cache import AsyncCache
 from riptide.store.aio import AsyncStore, open_async_store
 from riptide.store.keys import Keys
 from tests.servers import Server
+from tests.support.anybody import Anybody
 from workers.invalidate import handle
 
 from .conftest import settings_for
@@ -31,7 +32,7 @@ async def carry_out(cache: Any, *jobs: FakeJob) -> None:
 
 async def test_each_form_does_its_part(server: Server, prefix: str) -> None:
     store = open_async_store(settings_for(server))
-    cache = AsyncCache(store, Keys(prefix), CacheSettings())
+    cache = AsyncCache(store, Keys(prefix), CacheSettings(), Anybody(Keys(prefix)))
     for namespace in ("default", "pages", "other"):
         for key in "abc":
             await cache.set(key, key, tags=[f"tag {key}"], tenant="acme", namespace=namespace)
@@ -58,7 +59,7 @@ async def test_each_form_does_its_part(server: Server, prefix: str) -> None:
 
 async def test_jobs_fail_one_by_one(server: Server, prefix: str) -> None:
     store = open_async_store(settings_for(server))
-    cache = AsyncCache(store, Keys(prefix), CacheSettings())
+    cache = AsyncCache(store, Keys(prefix), CacheSettings(), Anybody(Keys(prefix)))
     await cache.set("a", 1, tenant="acme")
     bad, good = FakeJob(Invalidate(keys=["a"]), tenant="a:b"), FakeJob(Invalidate(keys=["a"]))
     await carry_out(cache, bad, good)
@@ -79,7 +80,7 @@ class Unreachable(AsyncStore):
 
 
 async def test_an_outage_is_the_runtimes_to_judge(prefix: str) -> None:
-    cache = AsyncCache(Unreachable(), Keys(prefix), CacheSettings())
+    cache = AsyncCache(Unreachable(), Keys(prefix), CacheSettings(), Anybody(Keys(prefix)))
     job = FakeJob(Invalidate(keys=["a"]))
     await carry_out(cache, job)
     assert isinstance(job.error, ServerUnavailable)

@@ -11,6 +11,7 @@ from riptide.store.keys import Keys
 from riptide.store.operation import Operation, identity
 from riptide.store.sync import Store, open_store
 from tests.servers import ServerProcess
+from tests.support.anybody import Anybody
 
 
 @pytest.fixture(params=["valkey", "redis7", "redis8"])
@@ -22,7 +23,7 @@ def small(request: pytest.FixtureRequest, private_server: Callable[..., ServerPr
 
 
 def test_invalidation_works_at_maxmemory(small: Store) -> None:
-    cache = Cache(small, Keys(), CacheSettings(compression_algorithm="none"))
+    cache = Cache(small, Keys(), CacheSettings(compression_algorithm="none"), Anybody(Keys()))
     values = {f"key {n}": n for n in range(300)}
     cache.set_many(values, tags=["t"])
     cache.set("other", 1, namespace="other")

@@ -14,6 +14,7 @@ from riptide.store.aio import open_async_store
 from riptide.store.keys import Keys
 from riptide.store.sync import Store
 from tests.servers import Server
+from tests.support.anybody import Anybody
 
 from .conftest import Elsewhere, Make, settings_for, until
 
@@ -135,7 +136,7 @@ def test_what_comes_while_a_flush_is_on_its_way_comes_after_it(store: Store, pre
             return store.run(operation)
 
     slow: Any = Slow()
-    cache = Cache(slow, Keys(prefix), CacheSettings(write_behind_flush_seconds=NEVER))
+    cache = Cache(slow, Keys(prefix), CacheSettings(write_behind_flush_seconds=NEVER), Anybody(Keys(prefix)))
     cache.write_behind("k", "old")
     flushing = threading.Thread(target=cache.flush)
     flushing.start()
@@ -151,7 +152,9 @@ def test_what_comes_while_a_flush_is_on_its_way_comes_after_it(store: Store, pre
 
 def test_what_could_not_be_sent_waits_on(store: Store, prefix: str) -> None:
     broken: Any = Broken(store)
-    cache = Cache(broken, Keys(prefix), CacheSettings(write_behind_flush_seconds=NEVER))
+    cache = Cache(
+        broken, Keys(prefix), CacheSettings(write_behind_flush_seconds=NEVER), Anybody(Keys(prefix))
+    )
     cache.write_behind("k", 1)
     with pytest.raises(ServerUnavailable):
         cache.flush()
@@ -164,7 +167,9 @@ def test_what_could_not_be_sent_waits_on(store: Store, prefix: str) -> None:
 
 def test_the_flusher_goes_on_after_an_outage(store: Store, prefix: str) -> None:
     broken: Any = Broken(store)
-    cache = Cache(broken, Keys(prefix), CacheSettings(write_behind_flush_seconds=0.005))
+    cache = Cache(
+        broken, Keys(prefix), CacheSettings(write_behind_flush_seconds=0.005), Anybody(Keys(prefix))
+    )
     cache.write_behind("k", 1)
     assert broken.tried.wait(60)
     broken.broken = False
@@ -174,7 +179,9 @@ def test_the_flusher_goes_on_after_an_outage(store: Store, prefix: str) -> None:
 
 async def test_the_asynchronous_flusher_goes_on_after_an_outage(server: Server, prefix: str) -> None:
     store = open_async_store(settings_for(server))
-    cache = AsyncCache(store, Keys(prefix), CacheSettings(write_behind_flush_seconds=0.005))
+    cache = AsyncCache(
+        store, Keys(prefix), CacheSettings(write_behind_flush_seconds=0.005), Anybody(Keys(prefix))
+    )
     failing = asyncio.Event()
 
     async def drive(flow: Any) -> Any:

@@ -16,6 +16,7 @@ from riptide.state.replay.replaying import (
     COPY,
     COUNTED_ALREADY,
     DEAD,
+    PURGED,
     SENT,
     SENT_BEFORE,
     WAITS,
@@ -28,6 +29,7 @@ from riptide.state.replay.sources import Archive, Source, Streams
 from riptide.state.replay.target import Target, same_server
 from riptide.store.keys import GROUP, PARTITIONS, Keys
 from riptide.store.sync import Store, open_store
+from riptide.tenants.usage.known import digest_of
 from tests.servers import ServerProcess
 from tests.support.archives import archive_settings, archiving, wait_archived
 from tests.support.commands import Bulk, Effect
@@ -312,3 +314,18 @@ def test_it_waits_while_the_backlog_is_full(deployment: Deployment, monkeypatch:
     assert len(waits) > 1
     assert min(waits) >= 50
     assert max(waits[1:]) < 150, "no more than one call beyond it"
+
+
+def test_what_a_purged_tenant_did_is_not_done_again(deployment: Deployment, store: Store) -> None:
+    """Whether it is judged or not; what a tenant of that name does later is replayed."""
+    settings = deployment.settings()
+    for n in (1, 2):
+        usage(deployment, n)
+    purged_ms = int(deployment.entries("record_usage")[-1][1].partition("-")[0]) + 1
+    deployment.client.hset(deployment.keys.control("purged"), digest_of("acme"), purged_ms)
+    body = json.dumps({"operation": "page"})
+    deployment.add("record_usage", {"tenant": "globex", "body": body})
+    eventually(lambda: deployment.server_seconds() * 1000 > purged_ms, "the server's clock to move on")
+    usage(deployment, 3)
+    assert replay(settings, store, dry=True) == {PURGED: 2, WAITS: 2}
+    assert replay(settings, store, judging=False) == {PURGED: 2, SENT: 2}

@@ -6,11 +6,18 @@ from datetime import UTC, datetime
 import pytest
 
 import riptide
+from riptide.config import Settings
 from riptide.errors import InvalidInput, RiptideError
 from riptide.testing import AsyncInlineWorker, InlineWorker, MovableClock, inline_worker
 from tests.support.shop import Count, Reserve, Ship
+from tests.support.tenants import have_tenants
 
 pytestmark = pytest.mark.riptide(workers={"modules": ["tests.support.shop"], "max_attempts": 3})
+
+
+@pytest.fixture(autouse=True)
+def acme(riptide_settings: Settings) -> None:
+    have_tenants(riptide_settings, "acme")
 
 
 def states(runs: list[riptide.testing.Run]) -> list[tuple[str, int, str]]:

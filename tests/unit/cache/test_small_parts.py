@@ -14,6 +14,7 @@ from riptide.config import CacheSettings
 from riptide.errors import EntryTooLarge, InvalidInput
 from riptide.names import check_key
 from riptide.store.keys import Keys
+from tests.support.anybody import Anybody, found
 
 
 class FixedClock:
@@ -87,8 +88,8 @@ def test_own_key() -> None:
 
 
 def test_too_large_says_what_the_limit_is() -> None:
-    core = Core(Keys(), CacheSettings(max_entry_size_bytes=1000))
-    space = core.space(None, None)
+    core = Core(Keys(), CacheSettings(max_entry_size_bytes=1000), Anybody(Keys()))
+    space = found(core)
     prepare(core, space, "k", b"x" * 1000, options())
     with pytest.raises(EntryTooLarge, match=r"'k' has 1001 bytes .* cache.max_entry_size_bytes = 1000"):
         prepare(core, space, "k", b"x" * 1001, options())
@@ -97,10 +98,10 @@ def test_too_large_says_what_the_limit_is() -> None:
 
 
 def test_tags_are_checked() -> None:
-    core = Core(Keys(), CacheSettings())
-    prepare(core, core.space(None, None), "k", 1, options(tags=[str(n) for n in range(64)]))
+    core = Core(Keys(), CacheSettings(), Anybody(Keys()))
+    prepare(core, found(core), "k", 1, options(tags=[str(n) for n in range(64)]))
     with pytest.raises(InvalidInput, match="at most 64 tags"):
-        prepare(core, core.space(None, None), "k", 1, options(tags=[str(n) for n in range(65)]))
+        prepare(core, found(core), "k", 1, options(tags=[str(n) for n in range(65)]))
     with pytest.raises(InvalidInput, match="list of texts"):
         options(tags="page")
 

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riptide.cache.core import Core
-from riptide.cache.space import Digests, Space, tag_id
+from riptide.cache.space import Digests, tag_id
 from riptide.config import CacheSettings
 from riptide.errors import InvalidInput
 from riptide.names import MAX_KEY_BYTES
 from riptide.store.keys import Keys
+from tests.support.anybody import Anybody, found, space_of
 
 HOSTILE = [
     "a{b",
@@ -41,12 +42,12 @@ class NoKeys(Keys):
 
 @pytest.mark.parametrize("name", [*HOSTILE, None, 7, b"acme", ["a"]])
 def test_bad_names_are_refused_before_a_key_is_built(name: str) -> None:
-    core = Core(NoKeys(), CacheSettings())
+    core = Core(NoKeys(), CacheSettings(), Anybody(NoKeys()))
     for tenant, namespace in ((name, "pages"), ("acme", name)):
         if None in (tenant, namespace):
             continue  # left out: the default
         with pytest.raises(InvalidInput, match="not valid"):
-            core.space(tenant, namespace)
+            found(core, tenant, namespace)
 
 
 texts = st.text(min_size=1).filter(lambda text: len(text.encode()) <= MAX_KEY_BYTES)
@@ -54,7 +55,7 @@ texts = st.text(min_size=1).filter(lambda text: len(text.encode()) <= MAX_KEY_BY
 
 @given(texts, texts)
 def test_keys_hold_hashes_alone(key: str, tag: str) -> None:
-    space = Space(Keys(), Digests("1"), "acme", "pages", lambda _: 1)
+    space = space_of(Keys(), "acme", "pages")
     shard, digest = space.place(key)
     assert re.fullmatch(r"riptide:tenant:\{acme\}:pages:[0-9a-f]{32}", shard.entry(digest))
     assert re.fullmatch(r"riptide:lease:\{acme\}:pages:[0-9a-f]{32}", shard.lease(digest))
@@ -68,7 +69,7 @@ NO_KEYS = [None, 7, b"bytes", "\ud800", ["a"], "", "a" * (MAX_KEY_BYTES + 1), "Ã
 @pytest.mark.parametrize("key", NO_KEYS)
 @pytest.mark.parametrize("shards", [1, 4])
 def test_what_is_no_key_is_refused(key: str, shards: int) -> None:
-    space = Space(Keys(), Digests("1"), "acme", "pages", lambda _: shards)
+    space = space_of(Keys(), "acme", "pages", shards)
     for _ in range(2):
         with pytest.raises(InvalidInput, match=r"key .* is not valid: a text of 1 to 2,048 bytes in UTF-8"):
             space.place(key)
@@ -80,7 +81,7 @@ def test_what_is_no_key_is_refused(key: str, shards: int) -> None:
 
 @pytest.mark.parametrize("key", ["a", "\x00", "a" * MAX_KEY_BYTES, "Ã¤" * (MAX_KEY_BYTES // 2)])
 def test_the_bounds_of_a_key_are_within(key: str) -> None:
-    space = Space(Keys(), Digests("1"), "acme", "pages", lambda _: 1)
+    space = space_of(Keys(), "acme", "pages")
     assert [list(part.digests) for part in space.split([key])] == [[key]]
     assert len(tag_id(key)) == 8
 
@@ -88,7 +89,7 @@ def test_the_bounds_of_a_key_are_within(key: str) -> None:
 @pytest.mark.parametrize("keys", ["abc", None, 7])
 def test_what_is_no_list_of_keys_is_refused(keys: Any) -> None:
     with pytest.raises(InvalidInput, match="list of texts"):
-        Space(Keys(), Digests("1"), "acme", "pages", lambda _: 1).split(keys)
+        space_of(Keys(), "acme", "pages").split(keys)
 
 
 def test_digests_are_the_same_however_many_are_kept() -> None:
@@ -101,7 +102,7 @@ def test_digests_are_the_same_however_many_are_kept() -> None:
 
 def test_versions_and_tenants_never_meet() -> None:
     def entry(version: str, tenant: str, namespace: str, key: str) -> str:
-        shard, digest = Space(Keys(), Digests(version), tenant, namespace, lambda _: 1).place(key)
+        shard, digest = space_of(Keys(), tenant, namespace, version=version).place(key)
         return shard.entry(digest)
 
     found = {
@@ -115,7 +116,7 @@ def test_versions_and_tenants_never_meet() -> None:
 
 
 def test_shards_spread_and_agree() -> None:
-    space = Space(Keys(), Digests("1"), "acme", "pages", lambda _: 4)
+    space = space_of(Keys(), "acme", "pages", 4)
     keys = [f"key {n}" for n in range(200)]
     places = {key: space.place(key) for key in keys}
     assert {shard.prefix for shard, _ in places.values()} == {
@@ -126,6 +127,6 @@ def test_shards_spread_and_agree() -> None:
 
 
 def test_a_key_named_twice_is_there_once() -> None:
-    space = Space(Keys(), Digests("1"), "acme", "pages", lambda _: 1)
+    space = space_of(Keys(), "acme", "pages")
     assert [list(part.digests) for part in space.split(["a", "b", "a"])] == [["a", "b"]]
     assert space.split([]) == []

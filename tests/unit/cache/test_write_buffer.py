@@ -8,13 +8,15 @@ import pytest
 from riptide.cache import buffer as module
 from riptide.cache.buffer import WriteBuffer
 from riptide.cache.core import Core
+from riptide.cache.sending import Write
 from riptide.cache.space import Space, tag_id
-from riptide.cache.writing import Write, options, prepare
+from riptide.cache.writing import options, prepare
 from riptide.config import CacheSettings
 from riptide.store.keys import Keys
+from tests.support.anybody import Anybody, found
 
-CORE = Core(Keys(), CacheSettings())
-PAGES = CORE.space("acme", "pages")
+CORE = Core(Keys(), CacheSettings(), Anybody(Keys()))
+PAGES = found(CORE, "acme", "pages")
 
 
 def write(key: str, value: Any = 1, *tags: str, space: Space = PAGES) -> Write:
@@ -65,8 +67,8 @@ def test_put_back_yields_to_later_writes() -> None:
 
 def test_invalidations_reach_it() -> None:
     buffer = WriteBuffer(10)
-    elsewhere = CORE.space("acme", "other")
-    foreign = CORE.space("globex", "pages")
+    elsewhere = found(CORE, "acme", "other")
+    foreign = found(CORE, "globex", "pages")
     a, b, c = write("a"), write("b", 1, "red"), write("c", 1, "blue")
     d, e = write("b", 1, "red", space=elsewhere), write("b", 1, "red", space=foreign)
     for item in (a, b, c, d, e):

@@ -49,6 +49,11 @@ BODIES: dict[str, st.SearchStrategy[Body]] = {
         compute_ms=amounts,
         storage_bytes=amounts,
         at=moments,
+    ).filter(
+        lambda body: (
+            body.get("operation_count", 1)
+            or any(body.get(name) for name in ("data_bytes", "compute_ms", "storage_bytes"))
+        )
     ),
     "record_access": _body(
         {},

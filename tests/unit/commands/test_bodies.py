@@ -32,7 +32,14 @@ def test_an_amount_is_a_bounded_integer(field: str, amount: object) -> None:
 @pytest.mark.parametrize("field", AMOUNTS)
 @pytest.mark.parametrize("amount", [0, MAX_AMOUNT])
 def test_the_bounds_of_an_amount_are_within(field: str, amount: int) -> None:
-    assert getattr(usage(**{field: amount}), field.replace("time_", "")) == amount
+    other = "data_bytes" if field == "operation_count" else "operation_count"
+    assert getattr(usage(**{field: amount, other: 1}), field.replace("time_", "")) == amount
+
+
+def test_a_record_that_counts_nothing_is_refused() -> None:
+    with pytest.raises(MalformedBody, match="counts nothing"):
+        usage(operation_count=0)
+    assert usage(operation_count=0, compute_time_ms=1).compute_ms == 1
 
 
 def test_older_names_of_usage_fields_are_read_and_the_present_ones_written() -> None:

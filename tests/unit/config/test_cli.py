@@ -1,6 +1,7 @@
 """`riptide config check | show | schema`."""
 
 import json
+from pathlib import Path
 
 from typer.testing import CliRunner
 
@@ -31,6 +32,15 @@ def test_bad_configuration_ends_with_2_and_says_why_on_stderr(write: Write) -> N
         assert result.stdout == ""
         assert f"{path}:1: redis.pool_size: 'x'" in result.stderr
         assert "env LOG_LEVEL: log.level: 'loud'" in result.stderr
+
+
+def test_check_looks_at_the_plans_too(write: Write, tmp_path: Path) -> None:
+    plans = tmp_path / "plans.yml"
+    plans.write_text("plans:\n  free: {name: Free, currency: EUR, base_fee: 1.0000001}\n")
+    path = write(f"tenant: {{plans_file: {plans}}}")
+    result = CliRunner().invoke(app, ["check", str(path)])
+    assert result.exit_code == 2
+    assert f"{plans}:2: plans.free.base_fee: write an amount" in result.stderr
 
 
 def test_show_lists_every_setting_with_its_source(write: Write) -> None:

@@ -14,14 +14,15 @@ from riptide.store.script import Script
 
 ROOT = Path(__file__).parents[3]
 SNIPPETS = sorted((ROOT / "riptide/store/lua").glob("*.lua"))
-LUA = sorted(set((ROOT / "riptide").glob("**/*.lua")) - set(SNIPPETS))
+PARTS = sorted((ROOT / "riptide").glob("**/lua/parts/*.lua"))
+LUA = sorted(set((ROOT / "riptide").glob("**/*.lua")) - {*SNIPPETS, *PARTS})
 SOURCES = sorted((ROOT / "riptide").glob("**/*.py")) + sorted((ROOT / "workers").glob("**/*.py"))
 #: Commands whose reply a client may reshape, because nobody looks at more than its truth.
 ONLY_TRUTH = {"SET", "ZSCORE"}
 
 
 def loaded(path: Path) -> Script:
-    return Script.load(f"riptide.{path.parents[1].name}", path.name)
+    return Script.load(".".join(path.parents[1].relative_to(ROOT).parts), path.name)
 
 
 def code_of(source: str) -> str:
@@ -68,13 +69,15 @@ def test_a_script_is_loaded_by_somebody(path: Path) -> None:
 @pytest.mark.parametrize("path", [*LUA, *SNIPPETS], ids=lambda path: f"{path.parents[1].name}-{path.stem}")
 def test_what_is_called_is_included_and_nothing_else(path: Path) -> None:
     own = path.read_text("utf-8")
-    assert own.count("include:") == len(included(path)), "each stands on a line of its own, as it must"
+    named = re.findall(r"include: (?:[\w.]+ )?\w+\.lua", own)
+    others = re.findall(r"^ *-- include: [\w.]+ \w+\.lua$", own, re.MULTILINE)
+    assert len(named) == len(included(path)) + len(others), "each stands on a line of its own, as it must"
     code = code_of(own)
     defined = set(re.findall(r"function (\w+)", code))
     called = set(re.findall(r"\b(\w+)\(", code)) - defined
     needed = [name for name, functions in snippets().items() if called & functions]
     assert included(path) == needed
-    if "  -- include:" in own:
+    if re.search(r"^ +-- include: \w+\.lua$", own, re.MULTILINE):
         assert len(needed) == 1, "what is included in a block is there for that block alone"
 
 
@@ -84,6 +87,13 @@ def snippets() -> dict[str, set[str]]:
         path.name: set(re.findall(r"^local function (\w+)", path.read_text("utf-8"), re.MULTILINE))
         for path in SNIPPETS
     }
+
+
+@pytest.mark.parametrize("path", PARTS, ids=lambda path: path.stem)
+def test_a_part_says_what_it_is_and_is_included(path: Path) -> None:
+    assert path.read_text("utf-8").startswith("-- ")
+    line = re.compile(rf"^ *-- include: [\w.]+ {path.name}$", re.MULTILINE)
+    assert any(line.search(script.read_text("utf-8")) for script in [*LUA, *PARTS])
 
 
 @pytest.mark.parametrize("path", SNIPPETS, ids=lambda path: path.stem)

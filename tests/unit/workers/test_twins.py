@@ -16,7 +16,7 @@ from riptide.streams.later import LATER
 from riptide.streams.message import Entry, Message
 from workers import HANDLERS
 
-WRITTEN = {"warm", "invalidate"}
+WRITTEN = {"close_period", "invalidate", "purge_tenant", "record_usage", "warm"}
 
 
 def names_in(package: Any) -> set[str]:

@@ -1,0 +1,1 @@
+"""Caps on what tenants' entries take, eviction, and who looks after all accounts."""

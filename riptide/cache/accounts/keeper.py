@@ -1,0 +1,201 @@
+"""Who looks after all accounts: a thread of every worker, of which one at a time is at work.
+
+It takes expired entries off accounts that nobody touches, removes what invalidations left behind, and evicts
+where all tenants together hold more than `cache.max_memory_bytes`. Whatever it does is right if two do it.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import structlog
+
+from riptide.cache.accounts.caps import CapArguments, caps_of
+from riptide.cache.accounts.lending import shift
+from riptide.cache.accounts.shares import Holding, excesses
+from riptide.cache.accounts.sweeping import Walk
+from riptide.cache.accounts.victims import Amount, free
+from riptide.config import Settings
+from riptide.errors import RiptideError
+from riptide.store.keys import Keys
+from riptide.store.operation import Flow, Operation, ask_all
+from riptide.store.script import Script
+from riptide.store.sync import Store, open_store
+from riptide.tenants.accounts.account import Account, Balance, settle
+from riptide.tenants.accounts.everybody import everybody
+from riptide.tenants.facts import Facts
+from riptide.tenants.resources import UNLIMITED
+
+_KEEPER = Script.load("riptide.cache", "keeper.lua")
+
+_LEASE_MS, _TICK_SECONDS = 12_000, 5.0
+_SHORTEST, _LONGEST = 1.0, 10.0
+# A pass over very many accounts may take a fifth of one server's time at most.
+_REST = 4
+_LEARN_AGAIN_SECONDS = 60.0
+_TOGETHER = 200
+_STEPS_PER_PASS = 20
+_LONGEST_BACKOFF = 30.0
+
+
+class _Kept(NamedTuple):
+    """An account, whose it is, and the weight of its claim to a share."""
+
+    tenant: str
+    account: Account
+    weight: int
+    caps: CapArguments
+
+
+class Keeper(threading.Thread):
+    """Keeps accounts until `stop()`. `name` tells it from those of other processes."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        super().__init__(name="accounts", daemon=True)
+        self._settings = settings
+        self._who = name
+        self._keys = Keys(settings.cache.key_prefix)
+        self._store: Store | None = None
+        self._kept: list[_Kept] = []
+        self._learnt = -_LEARN_AGAIN_SECONDS
+        self._walks: dict[str, Walk] = {}
+        self._apart: dict[str, tuple[int, int]] = {}
+        self._pause = _SHORTEST
+        self._look_at = 0.0
+        self._stopped = threading.Event()
+        self._log = structlog.get_logger("riptide.cache")
+
+    def run(self) -> None:
+        failures = 0
+        while not self._stopped.is_set():
+            try:
+                pause = self._pass()
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - without this thread nothing would be swept any more
+                failures += 1
+                trace = None if isinstance(error, RiptideError) else error
+                self._log.warning("cannot keep accounts", error=str(error), exc_info=trace)
+                pause = min(_LONGEST_BACKOFF, 0.25 * 2 ** min(failures, 10))
+            self._stopped.wait(pause)
+        self._give_back()
+
+    def stop(self) -> None:
+        """End after what is being done; another goes on."""
+        self._stopped.set()
+
+    def _give_back(self) -> None:
+        if self._store is not None:
+            with suppress(RiptideError):
+                self._store.run(self._lease(0))
+            self._store.close()
+
+    def _lease(self, lasts_ms: int) -> Operation[bool]:
+        return _KEEPER.call([self._keys.control("accounts:keeper")], [self._who, lasts_ms], bool)
+
+    def _pass(self) -> float:
+        """Keep the lease, and look at all accounts if it is time to; answers seconds to the next pass."""
+        if self._store is None:
+            self._store = open_store(self._settings)  # on a cluster it connects at once
+        if not self._store.run(self._lease(_LEASE_MS)):
+            self._walks.clear()
+            return _TICK_SECONDS
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + self._look()
+        return min(_TICK_SECONDS, max(0.0, self._look_at - time.monotonic()))
+
+    def _look(self) -> float:
+        """Do what is due; answers seconds to the next look."""
+        assert self._store is not None
+        started = time.monotonic()
+        if started - self._learnt > _LEARN_AGAIN_SECONDS:
+            self._kept = self._store.drive(_all_accounts(self._keys, self._settings))
+            self._learnt = started
+        balances = self._balances()
+        self._mend(balances)
+        swept = self._sweep(balances)
+        evicted = self._evict(balances)
+        full = sum(balance.bytes for balance in balances) > self._settings.cache.max_memory_bytes // 2
+        self._pause = _SHORTEST if swept or evicted or full else min(_LONGEST, 2 * self._pause)
+        return max(self._pause, _REST * (time.monotonic() - started))
+
+    def _balances(self) -> list[Balance]:
+        """All accounts, settled."""
+        assert self._store is not None
+        found: list[Balance] = []
+        for start in range(0, len(self._kept), _TOGETHER):
+            if self._stopped.is_set() or not self._store.run(self._lease(_LEASE_MS)):
+                break
+            part = self._kept[start : start + _TOGETHER]
+            found += self._store.drive(_settled([kept.account for kept in part]))
+        return found
+
+    def _mend(self, balances: Sequence[Balance]) -> None:
+        """Where the parts of a tenant's shards do not come to its caps, and did not at the last look either,
+        somebody has died over lending: put that right."""
+        assert self._store is not None
+        apart: dict[str, tuple[int, int]] = {}
+        for kept, balance in zip(self._kept, balances, strict=False):
+            entries, size = apart.get(kept.tenant, (0, 0))
+            apart[kept.tenant] = entries + balance.more_entries, size + balance.more_bytes
+        apart = {tenant: sums for tenant, sums in apart.items() if sums != (0, 0)}
+        for kept in self._kept:
+            sums = apart.get(kept.tenant)
+            if sums is not None and self._apart.get(kept.tenant) == sums:
+                self._store.run(shift(kept.account, -sums[0], -sums[1], kept.caps))
+                del apart[kept.tenant]
+        self._apart = apart
+
+    def _sweep(self, balances: Sequence[Balance]) -> bool:
+        """Some steps through accounts with garbage; whether there is any."""
+        assert self._store is not None
+        dirty = [kept.account for kept, balance in zip(self._kept, balances, strict=False) if balance.garbage]
+        for account in dirty:
+            walk = self._walks.setdefault(account.tag, Walk(account))
+            for _ in range(_STEPS_PER_PASS):
+                if self._stopped.is_set():
+                    return True
+                if self._store.drive(walk.step()):
+                    del self._walks[account.tag]
+                    break
+        return bool(dirty)
+
+    def _evict(self, balances: Sequence[Balance]) -> bool:
+        """Make room where all together hold too much."""
+        assert self._store is not None
+        cache = self._settings.cache
+        if len(balances) < len(self._kept) or sum(b.bytes for b in balances) <= cache.max_memory_bytes:
+            return False
+        holdings = [Holding(b.bytes, kept.weight) for b, kept in zip(balances, self._kept, strict=True)]
+        for kept, excess in zip(self._kept, excesses(holdings, cache.max_memory_bytes), strict=True):
+            if excess and not self._stopped.is_set():
+                flow = free(kept.account, Amount(0, excess), cache.eviction_policy, "deployment")
+                freed = self._store.drive(flow)
+                self._log.info("evicted", tenant=kept.account.tag, entries=freed.entries, bytes=freed.bytes)
+        return True
+
+
+def _settled(accounts: Sequence[Account]) -> Flow[list[Balance]]:
+    balances = yield from ask_all([account.settle() for account in accounts])
+    for place, account in enumerate(accounts):
+        if balances[place].more:
+            balances[place] = yield from settle(account)
+    return balances
+
+
+def _all_accounts(keys: Keys, settings: Settings) -> Flow[list[_Kept]]:
+    caps = caps_of(settings.cache, settings.tenant)
+    found = yield from everybody(keys, settings.tenant)
+    return [
+        _Kept(facts.tenant, Account(keys, tag), _weight(settings, facts), caps.arguments(facts.shards))
+        for facts in found
+        for tag in facts.tags
+    ]
+
+
+def _weight(settings: Settings, facts: Facts) -> int:
+    """Of each of its accounts: what the tenant may hold there."""
+    limit = facts.limits.get("memory_bytes", settings.tenant.default_memory_quota)
+    most = settings.cache.max_memory_bytes
+    return max(1, (most if limit == UNLIMITED else min(limit, most)) // facts.shards)

@@ -1,0 +1,41 @@
+"""`rt.usage`: what tenants used, asynchronous."""
+
+from riptide.store.aio import AsyncStore
+from riptide.streams.message import Ref
+from riptide.tenants.usage.flows import Moment, UsageFlows
+from riptide.tenants.usage.reading import Counted, Usage
+
+
+class AsyncUsageFace:
+    """Methods mean what those of `UsageFace` mean."""
+
+    def __init__(self, store: AsyncStore, flows: UsageFlows) -> None:
+        self._store, self._flows = store, flows
+
+    async def show(self, tenant: str, month: str | None = None) -> Usage:
+        return await self._store.drive(self._flows.show(tenant, month))
+
+    async def hours(self, tenant: str, month: str | None = None) -> dict[str, Counted]:
+        return await self._store.drive(self._flows.hours(tenant, month))
+
+    async def record(
+        self,
+        tenant: str,
+        operation: str,
+        *,
+        operation_count: int = 1,
+        data_bytes: int = 0,
+        compute_ms: int = 0,
+        storage_bytes: int = 0,
+        at: Moment | None = None,
+        key: str | None = None,
+    ) -> Ref:
+        fields = {
+            "operation": operation,
+            "operation_count": operation_count,
+            "data_bytes": data_bytes,
+            "compute_ms": compute_ms,
+            "storage_bytes": storage_bytes,
+            "at": at,
+        }
+        return await self._store.drive(self._flows.record(tenant, fields, key))

@@ -1,0 +1,1 @@
+"""Removing all that a tenant has, and handing it out before."""

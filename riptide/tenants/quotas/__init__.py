@@ -1,0 +1,1 @@
+"""Quotas and rate limits of tenants."""

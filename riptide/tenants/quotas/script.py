@@ -1,0 +1,133 @@
+"""The script that takes amounts, and the one that looks at what was taken."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from riptide.config import Settings
+from riptide.names import DEFAULT_TENANT
+from riptide.store.keys import Keys
+from riptide.store.operation import Arg, Operation
+from riptide.store.script import Script
+from riptide.tenants.quotas.amounts import RATES, TOTALS
+from riptide.tenants.quotas.decision import Decision, Standing
+from riptide.tenants.quotas.limits import Limits
+from riptide.tenants.registry.audit import Audit, Deed
+
+_PACKAGE = "riptide.tenants.quotas"
+_CHECK = Script.load(_PACKAGE, "check.lua")
+_LOOK = Script.load(_PACKAGE, "look.lua")
+
+WINDOW_SECONDS = 60
+_MOST_KNOWN = 10_000
+ACTOR = "riptide:quotas"
+
+
+class Answer(NamedTuple):
+    """What the script said. `granted` is what a lease got; `suspended_now`: this refusal was one too many;
+    `outdated`: the levels are of another incarnation, so nothing was done."""
+
+    decision: Decision
+    granted: int = 0
+    suspended_now: bool = False
+    outdated: bool = False
+
+
+class Ask(NamedTuple):
+    """What is asked for. `levels` are the present ones, of the tenant's `incarnation`; a lease would like
+    `wanted` of its one resource; `missed` is how many refusals the caller answered itself since it asked."""
+
+    tenant: str
+    amounts: Mapping[str, int]
+    levels: Mapping[str, int]
+    incarnation: str = ""
+    wanted: int = 0
+    missed: int = 0
+
+
+class QuotaScripts:
+    """Builds both calls. `window_seconds` is how long the windows of rates are."""
+
+    def __init__(
+        self, keys: Keys, settings: Settings, limits: Limits, window_seconds: int = WINDOW_SECONDS
+    ) -> None:
+        self._keys, self._limits, self._tenants = keys, limits, settings.tenant
+        self._audit = Audit(keys, settings.security)
+        self._window = window_seconds
+        needed = settings.tenant.isolation_level == "strong"
+        self._record = "record" if needed else "any"
+        most, within = settings.tenant.suspend_after_refusals, settings.tenant.suspend_window_seconds
+        self._suspends = (most, within)
+        self._why = f"automatic: {most:,} refusals for quotas within {within:,} s"
+        self._names = lru_cache(_MOST_KNOWN)(self._make_names)
+
+    def check(self, ask: Ask) -> Operation[Answer]:
+        tenant, resources = ask.tenant, list(ask.amounts)
+        names = self._names(tenant, *resources)
+        record = "none" if tenant == DEFAULT_TENANT else self._record
+        head = (record, ask.incarnation, len(resources), ask.wanted, ask.missed, *self._suspends)
+        args: list[Arg] = [*head, *(self._field(resource) for resource in resources)]
+        for resource, amount in ask.amounts.items():
+            args += self._one(resource, amount, ask.levels)
+        if self._suspends[0]:
+            args += self._deed(tenant)
+        return _CHECK.call(names, args, lambda reply: self._answer(tenant, resources, reply))
+
+    def _make_names(self, tenant: str, *resources: str) -> list[str]:
+        """Those of the script's keys."""
+        names = [self._keys.record(tenant), *(self._keys.quota(tenant, name) for name in resources)]
+        if self._suspends[0]:
+            names += [self._keys.quota(tenant, "refusals"), self._keys.audit(tenant)]
+        return names
+
+    def look(self, tenant: str) -> Operation[dict[str, tuple[int, float]]]:
+        """By rate and total, how much is held, and seconds until nothing is."""
+        resources = [*RATES, *TOTALS]
+
+        def parse(reply: Any) -> dict[str, tuple[int, float]]:
+            pairs = zip(reply[::2], (ms / 1000 for ms in reply[1::2]), strict=True)
+            return dict(zip(resources, pairs, strict=True))
+
+        windows: list[Arg] = [*[self._window] * len(RATES), *["month"] * len(TOTALS)]
+        return _LOOK.call([self._keys.quota(tenant, resource) for resource in resources], windows, parse)
+
+    def _field(self, resource: str) -> str:
+        """Of the record; there is none of an empty name."""
+        return f"limit:{resource}" if self._limits.by_record(resource) else ""
+
+    def _one(self, resource: str, amount: int, levels: Mapping[str, int]) -> tuple[Arg, ...]:
+        default = self._limits.defaults[resource]
+        if resource in RATES:
+            return "rate", amount, default, self._window
+        if resource in TOTALS:
+            return "month", amount, default, 0
+        return "level", amount, default, levels.get(resource, 0)
+
+    def _deed(self, tenant: str) -> list[Arg]:
+        told = {"status": ["active", "suspended"], "why": ["", self._why]}
+        return [self._why, *self._audit.arguments(Deed(tenant, ACTOR, "suspend"), told)]
+
+    def _answer(self, tenant: str, resources: Sequence[str], reply: Any) -> Answer:
+        what = reply[0]
+        if what == b"outdated":
+            return Answer(Decision(tenant, allowed=False), outdated=True)
+        if type(what) is bytes:
+            why = reply[1].decode() if len(reply) > 1 else ""
+            return Answer(Decision(tenant, allowed=False, status=what.decode(), why=why))
+        standings, violated = {}, []
+        for place, resource in enumerate(resources):
+            limit, used, retry, reset = reply[2 + 4 * place : 6 + 4 * place]
+            if retry:
+                violated.append(resource)
+            standings[resource] = Standing(limit, used, _seconds(retry or -1), _seconds(reset))
+        if what == 2:
+            decision = Decision(tenant, allowed=False, status="suspended", why=self._why, resources=standings)
+            return Answer(decision, suspended_now=True)
+        allowed = what == 1
+        return Answer(
+            Decision(tenant, allowed=allowed, resources=standings, violated=tuple(violated)), reply[1]
+        )
+
+
+def _seconds(ms: int) -> float | None:
+    return None if ms < 0 else ms / 1000

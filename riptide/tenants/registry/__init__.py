@@ -1,0 +1,1 @@
+"""The tenants' records, who may do what, and who did what."""

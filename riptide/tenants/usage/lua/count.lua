@@ -1,0 +1,86 @@
+#!lua flags=allow-oom
+-- Counts usage and acknowledges its commands: all of it or, where anything is in the way, nothing.
+-- KEYS: 1 the consumer's fence; 2 the stream; 3 retries; 4 bodies of retries; 5 purged tenants; then for each tenant
+--       its seals and its periods; then the results of the commands that left traces
+-- ARGV: 1 group; 2 consumer; 3 how many entries; 4 how many left traces; their ids; first ids of those with traces;
+--       how many tenants; for each: digest of its id, when it was purged as far as the caller knows (ms; 0: never),
+--       how many of its records are dropped for that, how many periods;
+--       for each of these: its month, until when it is kept (s), how many sums; for each of these: name, amount
+-- Returns: how many entries were acknowledged; 0 if none was pending, as it has been counted before; -1 if the consumer
+--          has been fenced off; {'ended', i, ...} the i-th entries were not pending; {'purged', i} the i-th tenant was
+--          purged since; {'full', i, name, sum} the sum `name` of KEYS[i] has no room for that; nothing was done for these
+local MOST = 9007199254740991 -- the greatest number that stays exact here
+local SLICE = 900
+if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
+
+local group, consumer, count, traced = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local ids, firsts = {unpack(ARGV, 5, 4 + count)}, {unpack(ARGV, 5 + count, 4 + count + traced)}
+
+local held, ended = {}, {'ended'}
+local rows = redis.pcall('XPENDING', KEYS[2], group, ids[1], ids[count], count, consumer)
+if rows.err then return 0 end -- no such stream or group: nothing is held
+for _, row in ipairs(rows) do held[row[1]] = true end
+for i, id in ipairs(ids) do
+  local mine = held[id]
+  if mine == nil then mine = #redis.call('XPENDING', KEYS[2], group, id, id, 1, consumer) > 0 end
+  if not mine then ended[#ended + 1] = i end
+  held[id] = false -- one that is named twice counts once
+end
+if #ended > count then return 0 end
+if #ended > 1 then return ended end
+
+local argument, key = 5 + count + traced, 6 -- what is read next
+local function take()
+  argument = argument + 1
+  return ARGV[argument - 1]
+end
+
+-- The present sums of one period, in the order of their names.
+local function present(at, names)
+  local values = {}
+  for i = 1, #names, SLICE do
+    local part = redis.call('HMGET', KEYS[at], unpack(names, i, math.min(i + SLICE - 1, #names)))
+    for _, value in ipairs(part) do values[#values + 1] = value end
+  end
+  return values
+end
+
+local anybody_gone, writes, drops = redis.call('EXISTS', KEYS[5]) == 1, {}, {}
+for i = 1, tonumber(take()) do
+  local digest, known, dropped, periods = take(), take(), tonumber(take()), tonumber(take())
+  if (anybody_gone and redis.call('HGET', KEYS[5], digest) or '0') ~= known then return {'purged', i} end
+  if dropped > 0 then drops[digest] = dropped end
+  local seals, generations = key, {}
+  key = key + 1
+  for _ = 1, periods do
+    local month, expires, names, amounts = take(), take(), {}, {}
+    generations[month] = generations[month] or redis.call('HGET', KEYS[seals], month) or '0'
+    for n = 1, tonumber(take()) do
+      names[n], amounts[n] = generations[month] .. '|' .. take(), tonumber(take())
+    end
+    local sums, new = {}, false
+    for n, value in ipairs(present(key, names)) do
+      local sum = tonumber(value or 0)
+      if sum + amounts[n] > MOST then return {'full', key, names[n], string.format('%.0f', sum)} end
+      new = new or not value
+      sums[2 * n - 1], sums[2 * n] = names[n], string.format('%.0f', sum + amounts[n])
+    end
+    writes[#writes + 1] = {key = key, sums = sums, expires = new and expires}
+    key = key + 1
+  end
+end
+
+for _, write in ipairs(writes) do
+  for i = 1, #write.sums, SLICE do
+    redis.call('HSET', KEYS[write.key], unpack(write.sums, i, math.min(i + SLICE - 1, #write.sums)))
+  end
+  if write.expires then redis.call('EXPIREAT', KEYS[write.key], write.expires) end
+end
+for digest, dropped in pairs(drops) do redis.call('HINCRBY', KEYS[5], digest .. ':dropped', dropped) end
+redis.call('XACK', KEYS[2], group, unpack(ids))
+if traced > 0 then
+  redis.call('ZREM', KEYS[3], unpack(firsts))
+  redis.call('HDEL', KEYS[4], unpack(firsts))
+  redis.call('DEL', unpack(KEYS, key))
+end
+return count

@@ -1,0 +1,20 @@
+"""What a tenant's cache held, over time, as its accounts integrate it."""
+
+from riptide.store.keys import Keys
+from riptide.store.operation import Flow
+from riptide.tenants.accounts.account import Account, total
+from riptide.tenants.facts import KnownTenants
+from riptide.tenants.usage.periods import month
+
+
+def byte_seconds(keys: Keys, known: KnownTenants, tenant: str, month_name: str) -> Flow[int]:
+    """Byte-seconds of a month up to now; once the month is over, they do not change any more.
+
+    Raises InvalidInput, UnknownTenant, MultiTenancyDisabled.
+    """
+    name = month(month_name).name
+    facts = yield from known.learn(tenant)
+    if facts.tenant != tenant:
+        return 0  # with isolation none the cache is nobody's own
+    figures = yield from total([Account(keys, tag) for tag in facts.tags], [name])
+    return figures.byte_seconds[name]
