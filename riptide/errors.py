@@ -164,6 +164,10 @@ class KeyUnavailable(RiptideError):
     """What is encrypted cannot be read or written: its key, or the master key that wraps it, is not here."""
 
 
+class KeyDestroyed(KeyUnavailable):
+    """It was destroyed, or is in another blob store: nothing that it encrypted can be read."""
+
+
 class Retry(RiptideError):
     """A handler raises this to be run again, after `delay` seconds or by the configured backoff."""
 

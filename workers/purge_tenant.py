@@ -10,7 +10,6 @@ from riptide.errors import Dead
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.context import Context
 from riptide.store.keys import Keys
-from riptide.store.operation import Flow
 from riptide.streams.job import Job
 from riptide.streams.registry import load_models
 from riptide.tenants.purge.commands import Own
@@ -24,7 +23,8 @@ ACTOR = "worker:purge_tenant"
 async def handle(batch: Sequence[Job], ctx: Context) -> None:
     settings = ctx.rt.settings
     kinds = load_models(settings.workers.modules)
-    purging = Purging(Keys(settings.cache.key_prefix), settings, kinds, asyncio.to_thread, _destroy_keys)
+    destroy = ctx.rt.ring.destroy
+    purging = Purging(Keys(settings.cache.key_prefix), settings, kinds, asyncio.to_thread, destroy)
     for job in batch:
         try:
             removed = await ctx.rt.store.drive(purging.purge(_order(job)))
@@ -41,9 +41,3 @@ def _order(job: Job) -> Order:
     command = cast(PurgeTenant, job.command)
     incarnation = without_mark(command.incarnation)
     return Order(job.tenant, incarnation, ACTOR, command.note, Own(job.entry.id, job.ref), job.progress)
-
-
-def _destroy_keys(_tenant: str, _incarnation: str) -> Flow[int]:
-    """The data keys of a tenant, in the blob store and at hand."""
-    yield from ()
-    return 0

@@ -40,7 +40,7 @@ class WriteBuffer:
         with self._lock:
             self._leave_to_parent()
             old = self._writes.get(address)
-            grown = self._bytes + len(item.packed) - (len(old.packed) if old else 0)
+            grown = self._bytes + len(item.plain) - (len(old.plain) if old else 0)
             if self._writes and (grown > _MOST_BYTES or (old is None and len(self._writes) >= self._most)):
                 return False
             self._writes[address] = item
@@ -73,7 +73,7 @@ class WriteBuffer:
         with self._lock:
             for item in items:
                 if self._writes.setdefault((item.shard.prefix, item.digest), item) is item:
-                    self._bytes += len(item.packed)
+                    self._bytes += len(item.plain)
 
     def discard(
         self,
@@ -105,7 +105,7 @@ class WriteBuffer:
             for address, item in list(self._writes.items()):
                 if concerned(address, item):
                     del self._writes[address]
-                    self._bytes -= len(item.packed)
+                    self._bytes -= len(item.plain)
 
 
 def flush(core: Core, buffer: WriteBuffer) -> Flow[None]:

@@ -16,7 +16,8 @@ from riptide.names import DEFAULT_NAMESPACE, DEFAULT_TENANT, check_namespace, ch
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, Pause
 from riptide.tenants.accounts.account import FactsOutdated
-from riptide.tenants.facts import DEFAULT, KnownTenants
+from riptide.tenants.facts import KnownTenants
+from riptide.tenants.keyring.ring import KeyRing
 
 _MOST_SPACES = 10_000
 LONGEST_TTL_SECONDS = 315_360_000  # ten years
@@ -39,10 +40,12 @@ class Core:
         tenants: KnownTenants,
         clock: Clock | None = None,
         *,
+        ring: KeyRing | None = None,
         clustered: bool = True,
     ) -> None:
-        """`clustered` tells whether keys of different slots need calls of their own."""
-        self.keys, self.settings, self.tenants = keys, settings, tenants
+        """`ring` has the keys of tenants whose data is encrypted; `clustered` tells whether keys of different
+        slots need calls of their own."""
+        self.keys, self.settings, self.tenants, self.ring = keys, settings, tenants, ring
         self.clock = clock or SystemClock()
         self.codec = Codec(settings)
         self.stats = CacheStats()
@@ -109,7 +112,7 @@ class Core:
 
         Learns that for reads to come, once a second at most.
         """
-        if space.facts is DEFAULT:
+        if space.tenant == DEFAULT_TENANT:
             return
         now = self.clock.monotonic()
         if now - self._looked.get(space.tenant, -_LOOK_AGAIN_SECONDS) < _LOOK_AGAIN_SECONDS:

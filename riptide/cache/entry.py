@@ -7,9 +7,9 @@
     28 created, Unix ms
     36 flags, 37 codec, 38 number of tags, 39 zero
     40 bytes of metadata, 44 bytes of the body before compression
-    48 dictionary id, 52 key id (0: none)
+    48 dictionary id, 52 data key id (0: not encrypted)
     56 ms that it may be served stale after its time to live
-    64 tag ids, 8 bytes each; metadata, JSON, absent if empty; body
+    64 tag ids, 8 bytes each; metadata, JSON, absent if empty; body; or both encrypted, see encryption.py
 
 Scripts read the offsets too: lua/write, lease, touch, exists, drain.
 """
@@ -34,10 +34,11 @@ MOST_TAGS = 64
 _HEAD = struct.Struct("<4sQQ")
 _REST = struct.Struct("<8sQBBBxIIIIQ")
 # What a plain read needs, in one call; and what a batch does, where flags and codec are one number.
-_unpack_hot = struct.Struct("<4sQQ8s8xBBBxII16x").unpack_from
-_unpack_plain = struct.Struct("<12sQ8s8xHBxI20x").unpack_from
+_unpack_hot = struct.Struct("<4sQQ8s8xBBBxII4xI8x").unpack_from
+_unpack_plain = struct.Struct("<12sQ8s8xHBxI8xI8x").unpack_from
 _PLAIN_HEAD = MAGIC + bytes(8)  # no soft expiry
-_CHECKED, _EPOCH = slice(20, None), slice(20, 28)
+_CHECKED, _EPOCH, _KEY, _TAGS_AT = slice(20, None), slice(20, 28), slice(52, 56), 38
+_KEY_ID = struct.Struct("<I")
 
 _RAW = 1  # the body is bytes, not JSON
 _NEGATIVE = 2  # the origin has no such value
@@ -54,7 +55,12 @@ class Miss(Enum):
     INVALIDATED = "its namespace was invalidated"
     EXPIRED = "its time to live is over; it may only be served while it is loaded again"
     DAMAGED = "it was damaged, and has been removed"
+    FOREIGN = "it was encrypted for another place or by a key that is gone, and has been removed"
     NEGATIVE = "the origin has no such value"
+
+
+#: Stands for the value of an intact entry that is encrypted.
+LOCKED: Any = object()
 
 
 class Aging(NamedTuple):
@@ -160,26 +166,57 @@ def pack(
     flags, codec, size, packed = body
     tags = len(tag_ids) // TAG_BYTES
     header = _REST.pack(epoch, created_ms, flags, codec, tags, len(metadata), size, 0, 0, stale_ms)
-    rest = b"".join((header, tag_ids, metadata, packed))
-    return _HEAD.pack(MAGIC, 0, xxh3_64_intdigest(rest)) + rest
+    return _headed(b"".join((header, tag_ids, metadata, packed)))
 
 
 def with_epoch(packed: bytes, epoch: bytes) -> bytes:
     """The same entry for another epoch of its namespace."""
-    rest = epoch + packed[28:]
-    return _HEAD.pack(MAGIC, 0, xxh3_64_intdigest(rest)) + rest
+    return _headed(epoch + packed[_EPOCH.stop :])
+
+
+def _headed(rest: bytes, soft_expiry_ms: int = 0) -> bytes:
+    return _HEAD.pack(MAGIC, soft_expiry_ms, xxh3_64_intdigest(rest) ^ soft_expiry_ms) + rest
+
+
+class Parts(NamedTuple):
+    """What encryption sees of an entry. `bound` stays readable and cannot be changed unnoticed: the header
+    without soft expiry and checksum, and the tags' ids."""
+
+    soft_expiry_ms: int
+    key_id: int
+    bound: bytes
+    rest: bytes
+
+
+def parts_of(data: bytes) -> Parts:
+    """Of an intact entry."""
+    soft, (key_id,) = _HEAD.unpack_from(data)[1], _KEY_ID.unpack_from(data, _KEY.start)
+    start = HEADER_BYTES + TAG_BYTES * data[_TAGS_AT]
+    return Parts(soft, key_id, data[:4] + data[_CHECKED.start : start], data[start:])
+
+
+def with_rest(data: bytes, key_id: int, rest: bytes) -> bytes:
+    """The same header, but for the key id, and another rest."""
+    start = HEADER_BYTES + TAG_BYTES * data[_TAGS_AT]
+    soft = _HEAD.unpack_from(data)[1]
+    head = data[_CHECKED.start : _KEY.start] + _KEY_ID.pack(key_id) + data[_KEY.stop : start]
+    return _headed(head + rest, soft)
 
 
 def open_value(data: bytes, epoch: bytes, codec: Codec) -> Any:
-    """The value, an Aging or a Miss. Raises Damaged for anything that was not packed here and kept intact."""
+    """The value, an Aging, a Miss or LOCKED. Raises Damaged for what was not packed here and kept intact."""
     try:
-        magic, soft, checksum, written, flags, codec_id, tags, metadata_bytes, size = _unpack_hot(data)
+        magic, soft, checksum, written, flags, codec_id, tags, metadata_bytes, size, key_id = _unpack_hot(
+            data
+        )
     except struct.error:
         raise Damaged("shorter than a header") from None
     if magic != MAGIC or xxh3_64_intdigest(data[_CHECKED]) ^ soft != checksum:
         raise Damaged("the checksum differs")
     if written != epoch:
         return Miss.INVALIDATED
+    if key_id:
+        return LOCKED
     body = data[HEADER_BYTES + TAG_BYTES * tags + metadata_bytes :]
     if codec_id or len(body) != size:
         body = codec.expand(codec_id, body, size)
@@ -205,8 +242,8 @@ def open_plain(
         if data is None:
             continue
         try:
-            head, checksum, written, coding, tags, metadata_bytes = _unpack_plain(data)
-            if head != _PLAIN_HEAD or written != epoch or coding > _RAW:
+            head, checksum, written, coding, tags, metadata_bytes, key_id = _unpack_plain(data)
+            if head != _PLAIN_HEAD or written != epoch or coding > _RAW or key_id:
                 continue
             if xxh3_64_intdigest(data[_CHECKED]) == checksum:
                 body = data[HEADER_BYTES + TAG_BYTES * tags + metadata_bytes :]

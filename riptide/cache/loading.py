@@ -15,13 +15,12 @@ from typing import Any, Literal, NamedTuple
 from redis.exceptions import OutOfMemoryError
 
 from riptide.cache import lease
-from riptide.cache.codec import Damaged
 from riptide.cache.core import Core
-from riptide.cache.entry import Aging, Miss, open_packed, open_value
+from riptide.cache.entry import Aging, Miss, open_packed
 from riptide.cache.lease import Answer, Ticket
 from riptide.cache.loaders.contract import Loaded
-from riptide.cache.reading import discard, read, value_of
-from riptide.cache.sending import TENANT_ERRORS, Write, count_write, resolve, write
+from riptide.cache.reading import opened, read, value_of
+from riptide.cache.sending import TENANT_ERRORS, Write, count_write, encrypt, resolve, write
 from riptide.cache.space import Space
 from riptide.cache.writing import MISSING, Options, prepare
 from riptide.errors import LoaderNotFound, ServerRefused, ServerUnavailable
@@ -98,7 +97,7 @@ def _lease_or_wait(job: Job, ticket: Ticket, refresh: bool) -> Flow[Found]:
         ticket.shard.seen_epoch = answer.epoch or ticket.shard.seen_epoch
         value = yield from _open(core, ticket, answer)
         if answer.state == "hit":
-            if value is Miss.DAMAGED:
+            if value is Miss.DAMAGED or value is Miss.FOREIGN:
                 continue  # removed: the next answer is another
             return Found(_or_missing(value))
         stale = not refresh and not isinstance(value, Miss)
@@ -128,7 +127,7 @@ def warm(job: Job, *, refresh: bool = False) -> Flow[Warmed]:
             if not stored:
                 return Warmed("refused")
             return Warmed("missing") if item.negative else Warmed("loaded", item.value_bytes)
-        if (yield from _open(job.core, ticket, answer)) is not Miss.DAMAGED:
+        if (yield from _open(job.core, ticket, answer)) not in (Miss.DAMAGED, Miss.FOREIGN):
             return Warmed("present")
 
 
@@ -151,11 +150,7 @@ def _take(job: Job, ticket: Ticket, refresh: bool) -> Flow[tuple[Job, Ticket, An
 def _open(core: Core, ticket: Ticket, answer: Answer) -> Flow[Any]:
     if not answer.entry or answer.epoch is None:
         return Miss.ABSENT
-    try:
-        value = open_value(answer.entry, answer.epoch, core.codec)
-    except Damaged:
-        yield from discard(core, ticket.shard, ticket.digest, answer.entry)
-        return Miss.DAMAGED
+    value = yield from opened(core, ticket.shard, ticket.digest, answer.entry, answer.epoch)
     return value.value if type(value) is Aging else value
 
 
@@ -208,7 +203,7 @@ def _prepare(job: Job, loaded: Any) -> Write:
 
 
 def _yielded(core: Core, item: Write) -> Any:
-    return MISSING if item.negative else open_packed(item.packed, core.codec)
+    return MISSING if item.negative else open_packed(item.plain, core.codec)
 
 
 def _fill(core: Core, ticket: Ticket, item: Write) -> Flow[bool]:
@@ -217,6 +212,7 @@ def _fill(core: Core, ticket: Ticket, item: Write) -> Flow[bool]:
     written = False
     try:
         for _ in range(_TRIES):
+            yield from encrypt(core, item)
             reply = yield from ask(write(item, ticket.token))
             written = reply == 1 or (reply != 0 and (yield from resolve(core, item, reply, ticket.token)))
             if written or reply == 0:

@@ -7,7 +7,8 @@ from typing import Any
 
 from riptide.cache.codec import Damaged
 from riptide.cache.core import Core
-from riptide.cache.entry import Aging, Entry, Miss, open_entry, open_plain, open_value
+from riptide.cache.encryption import unlock, unlock_at_once
+from riptide.cache.entry import LOCKED, Aging, Entry, Miss, open_entry, open_plain, open_value, parts_of
 from riptide.cache.space import Part, Shard, Space
 from riptide.store.operation import Flow, Operation, ask, ask_all, identity
 from riptide.store.script import Script
@@ -28,24 +29,24 @@ def read(shard: Shard, digest: str) -> Operation[Pair]:
     return Operation(("MGET", shard.prefix + digest, shard.epoch), identity)
 
 
-def quick(core: Core, pair: Pair) -> Any:
+def quick(core: Core, shard: Shard, digest: str, pair: Pair) -> Any:
     """The value if it is a hit that needs no second thought, counted; else UNSETTLED."""
-    value = _opened(core, pair)
-    if value is not UNSETTLED:
-        core.stats.hits += 1
-    return value
-
-
-def _opened(core: Core, pair: Pair) -> Any:
     data, epoch = pair
     if data is None or epoch is None:
         return UNSETTLED
     try:
         value = open_value(data, epoch, core.codec)
+        if value is LOCKED:
+            if (plain := unlock_at_once(core, shard, digest, data)) is None:
+                return UNSETTLED
+            value = open_value(plain, epoch, core.codec)
     except Damaged:
         return UNSETTLED
     kind = type(value)
-    return UNSETTLED if kind is Miss or kind is Aging else value
+    if kind is Miss or kind is Aging:
+        return UNSETTLED
+    core.stats.hits += 1
+    return value
 
 
 def settle(core: Core, shard: Shard, digest: str, pair: Pair, default: Any) -> Flow[Any]:
@@ -67,20 +68,35 @@ def value_of(core: Core, shard: Shard, digest: str, pair: Pair) -> Flow[Any]:
         return Miss.ABSENT
     if epoch is None:
         return Miss.INVALIDATED
-    try:
-        value = open_value(data, epoch, core.codec)
-    except Damaged:
-        yield from discard(core, shard, digest, data)
-        return Miss.DAMAGED
+    value = yield from opened(core, shard, digest, data, epoch)
     if type(value) is not Aging:
         return value
     now = yield from server_now(core, shard)
     return value.value if now < value.soft_expiry_ms else Miss.EXPIRED
 
 
-def discard(core: Core, shard: Shard, digest: str, data: bytes) -> Flow[None]:
-    """Remove a damaged entry, unless it has been replaced meanwhile; count it."""
-    core.stats.damaged += 1
+def opened(core: Core, shard: Shard, digest: str, data: bytes, epoch: bytes) -> Flow[Any]:
+    """As `open_value`, decrypted; what is damaged, or encrypted for another place, is removed and counted.
+
+    Raises KeyUnavailable.
+    """
+    try:
+        value = open_value(data, epoch, core.codec)
+        if value is LOCKED:
+            if (plain := (yield from unlock(core, shard, digest, data))) is None:
+                core.stats.foreign += 1
+                yield from discard(shard, digest, data)
+                return Miss.FOREIGN
+            value = open_value(plain, epoch, core.codec)
+    except Damaged:
+        core.stats.damaged += 1
+        yield from discard(shard, digest, data)
+        return Miss.DAMAGED
+    return value
+
+
+def discard(shard: Shard, digest: str, data: bytes) -> Flow[None]:
+    """Remove an entry, unless it has been replaced meanwhile."""
     sha = hashlib.sha1(data, usedforsecurity=False).hexdigest()
     operation = shard.account.call(_DISCARD, [shard.entry(digest)], [sha, shard.member(digest)], int)
     yield from ask_settled(shard.account, operation)
@@ -173,9 +189,16 @@ def entry_at(core: Core, shard: Shard, digest: str) -> Flow[Entry | Miss]:
     value = yield from value_of(core, shard, digest, pair)
     if isinstance(value, Miss) and value is not Miss.NEGATIVE:
         return value
+    data, epoch = pair
+    plain = data
+    if parts_of(data).key_id and (plain := (yield from unlock(core, shard, digest, data))) is None:
+        return Miss.FOREIGN  # the tenant was purged just now
     try:
-        entry = open_entry(pair[0], pair[1], core.codec)
+        entry = open_entry(plain, epoch, core.codec)
     except Damaged:
-        yield from discard(core, shard, digest, pair[0])
+        core.stats.damaged += 1
+        yield from discard(shard, digest, data)
         return Miss.DAMAGED
-    return entry if isinstance(entry, Miss) else replace(entry, expires_in_ms=max(0, expires_in_ms))
+    if isinstance(entry, Miss):
+        return entry
+    return replace(entry, stored_bytes=len(data), expires_in_ms=max(0, expires_in_ms))

@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from riptide.cache.accounts.room import Over, Place, write_with_room
 from riptide.cache.core import Core
+from riptide.cache.encryption import lock
 from riptide.cache.entry import with_epoch
 from riptide.cache.space import Shard
 from riptide.errors import QuotaExceeded, RiptideError, TenantNotActive, UnknownTenant
@@ -23,16 +24,32 @@ _TRIES = 10
 
 @dataclass(slots=True)
 class Write:
-    """One entry ready to be sent; packed again if the namespace has another epoch than was thought."""
+    """One entry to be sent: as it is, or what encryption makes of it, which is done just before; packed again
+    if the namespace has another epoch than was thought."""
 
     shard: Shard
     digest: str
-    packed: bytes
+    plain: bytes
     ttl_ms: int
     stale_ms: int
     tag_ids: tuple[bytes, ...]
     value_bytes: int
     negative: bool = False
+    #: What is sent; empty while it is to be encrypted.
+    packed: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """After a change: what was encrypted before is out of date."""
+        self.packed = b"" if self.shard.space.facts.key else self.plain
+
+
+def encrypt(core: Core, item: Write) -> Flow[None]:
+    """Do what is to be done before it can be sent. Raises KeyUnavailable, ServerUnavailable, BlobError."""
+    if not item.packed:
+        item.packed = yield from lock(core, item.shard, item.digest, item.plain)
 
 
 #: Errors that concern one tenant, or one entry of it: they keep nobody else's writes back.
@@ -68,6 +85,8 @@ def write(item: Write, token: bytes = b"") -> Operation[Any]:
         token,
         shard.incarnation,
         *shard.space.caps,
+        shard.space.facts.key,
+        shard.space.facts.revision,
     )
     return _WRITE.call(names, arguments, _written)
 
@@ -89,6 +108,7 @@ def complete(core: Core, item: Write, reply: Any) -> Flow[None]:
         if reply == 1 or (yield from resolve(core, item, reply)):
             count_write(core, item)
             return
+        yield from encrypt(core, item)
         reply = yield from ask(write(item))
     raise _always_in_the_way(1)
 
@@ -108,6 +128,8 @@ def write_all(core: Core, items: Sequence[Write]) -> Flow[None]:
 
 def _write_batch(core: Core, items: list[Write], errors: list[RiptideError]) -> Flow[None]:
     for _ in range(_TRIES):
+        for item in items:
+            yield from encrypt(core, item)
         replies = yield from _send(items)
         again = []
         for item, reply in zip(items, replies, strict=True):
@@ -146,6 +168,7 @@ def resolve(core: Core, item: Write, reply: Any, token: bytes = b"", *, alone: b
         space = yield from core.renew(item.shard.space)
         space.facts.require_active()
         item.shard = space.shard_of(item.digest)
+        item.reset()
     elif isinstance(reply, Over):
         if not alone:  # the first one of its batch may have made room for all
             reply = yield from ask_settled(item.shard.account, write(item, token))
@@ -166,7 +189,8 @@ def _place(core: Core, shard: Shard) -> Flow[Place]:
 
 def repack(item: Write, epoch: bytes) -> None:
     item.shard.seen_epoch = epoch
-    item.packed = with_epoch(item.packed, epoch)
+    item.plain = with_epoch(item.plain, epoch)
+    item.reset()
 
 
 def _send(items: list[Write]) -> Flow[list[Any]]:
@@ -185,10 +209,10 @@ def _batches(items: Sequence[Write]) -> Iterable[list[Write]]:
     batch: list[Write] = []
     size = 0
     for item in items:
-        if batch and (len(batch) >= _BATCH_WRITES or size + len(item.packed) > _BATCH_BYTES):
+        if batch and (len(batch) >= _BATCH_WRITES or size + len(item.plain) > _BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(item)
-        size += len(item.packed)
+        size += len(item.plain)
     if batch:
         yield batch

@@ -16,6 +16,8 @@ class CacheStats:
     deletes: int = 0
     errors: int = 0
     damaged: int = 0
+    #: Encrypted entries that were found where they do not belong, or after their key was destroyed.
+    foreign: int = 0
     loads: int = 0
     #: Loads whose value was not stored, because it was invalidated or written meanwhile.
     refused: int = 0

@@ -17,6 +17,7 @@ from riptide.cli.tenant_shown import print_tenant, tenant_facts, tenants_table
 from riptide.config.values import Bytes
 from riptide.errors import InvalidInput
 from riptide.reads.exporting import Row
+from riptide.tenants.keyring.data_keys import SETTING
 from riptide.tenants.registry.record import SHARDS
 from riptide.tenants.resources import RESOURCES, UNLIMITED
 
@@ -49,6 +50,14 @@ Setting = Annotated[
         help="One of its settings: JSON, or a text; empty takes it back. May be repeated.",
     ),
 ]
+Encrypted = Annotated[
+    bool | None,
+    typer.Option(
+        "--encrypted/--not-encrypted",
+        help="Encrypt what is written from now on; the same as the setting encryption_enabled.",
+        show_default=False,
+    ),
+]
 Why = Annotated[str, typer.Option(metavar="TEXT", help="Why, for others to read.")]
 
 
@@ -63,6 +72,7 @@ def create_command(
     organization: Organization = None,
     quota: Quota = None,
     setting: Setting = None,
+    encrypted: Encrypted = None,
     shards: Annotated[
         int,
         typer.Option(
@@ -81,7 +91,7 @@ def create_command(
             name=name,
             owner=_owner(owner_id, owner_name, owner_email, organization),
             quotas=_quotas(quota),
-            settings=_settings(setting),
+            settings=_settings(setting, encrypted),
             shards=shards,
             actor=cli_actor(),
         )
@@ -123,6 +133,7 @@ def update_command(
     organization: Organization = None,
     quota: Quota = None,
     setting: Setting = None,
+    encrypted: Encrypted = None,
     revision: Annotated[
         int | None, typer.Option(metavar="N", help="Only if it still has this revision, as 'show' tells it.")
     ] = None,
@@ -139,7 +150,7 @@ def update_command(
             name=name,
             owner=_owner(owner_id, owner_name, owner_email, organization),
             quotas=_quotas(quota),
-            settings=_settings(setting),
+            settings=_settings(setting, encrypted),
             revision=revision,
             actor=cli_actor(),
         )
@@ -257,8 +268,8 @@ def _quotas(given: Sequence[str] | None) -> dict[str, int | None] | None:
     return found or None
 
 
-def _settings(given: Sequence[str] | None) -> dict[str, Any] | None:
-    found: dict[str, Any] = {}
+def _settings(given: Sequence[str] | None, encrypted: bool | None) -> dict[str, Any] | None:
+    found: dict[str, Any] = {} if encrypted is None else {SETTING: encrypted}
     for name, text in _pairs("--setting", given):
         try:
             found[name] = json.loads(text) if text else None

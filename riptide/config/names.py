@@ -119,7 +119,6 @@ NO_MEANING = {
 
 _API = "the HTTP API is not built yet"
 _CHECKPOINTS = "checkpoints are not built yet"
-_ENCRYPTION = "encryption is not built yet, so data is stored as it is"
 _METRICS = "metrics are not built yet"
 _RELOAD = "live configuration is not built yet, so a change needs a restart"
 _TENANTS = "tenants' records and quotas are not built yet"
@@ -130,7 +129,6 @@ NOT_YET = {
     "enable_persistence": _WAY_BACK,
     "use_persistence_layer": _WAY_BACK,
     "tenant.billing_interval_seconds": _METRICS,
-    "tenant.enable_encryption": _ENCRYPTION,
     "state.session_timeout_seconds": "sessions are not built yet",
     "state.enable_hot_reload": _RELOAD,
     "state.config_watch_paths": _RELOAD,
@@ -142,7 +140,5 @@ NOT_YET = {
     "performance.enable_monitoring": _METRICS,
     "performance.enable_metrics": _METRICS,
     "performance.metrics_interval_seconds": _METRICS,
-    "security.enable_encryption_at_rest": _ENCRYPTION,
-    "security.encryption_key": _ENCRYPTION,
     "security.enable_rbac": _API,
 }

@@ -1,5 +1,6 @@
 """The asynchronous face: `async with await riptide.aconnect() as rt`."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from riptide.config import Settings
 from riptide.errors import PublishUnknown
 from riptide.reads.aio_billing import AsyncBillingFace
 from riptide.reads.aio_cache import AsyncCache
+from riptide.reads.aio_keys import AsyncKeysFace
 from riptide.reads.aio_quotas import AsyncQuotasFace
 from riptide.reads.aio_tenants import AsyncTenants
 from riptide.reads.aio_usage import AsyncUsageFace
@@ -32,12 +34,14 @@ class AsyncRipTide:
     def __init__(self, parts: Parts, store: AsyncStore) -> None:
         self.settings = parts.settings
         self.store = store
-        self.cache = AsyncCache(store, parts.keys, parts.settings.cache, parts.known)
+        self.cache = AsyncCache(store, parts.keys, parts.settings.cache, parts.known, ring=parts.ring)
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = AsyncTenants(store, parts.registry, export)
         self.quotas = AsyncQuotasFace(store, parts.quotas)
         self.usage = AsyncUsageFace(store, parts.usage)
         self.billing = AsyncBillingFace(store, parts.billing)
+        self.keys = AsyncKeysFace(store, parts.data_keys)
+        self.ring = parts.ring
         self._keys = parts.keys
         self._publisher = parts.publisher
         self._resting = parts.resting
@@ -107,5 +111,5 @@ class AsyncRipTide:
 
 async def aconnect(url: str | None = None, config: Settings | str | Path | None = None) -> AsyncRipTide:
     """Open the asynchronous face; arguments and errors as for `connect`."""
-    parts = assemble(url, config)
+    parts = assemble(url, config, blocking=asyncio.to_thread)
     return AsyncRipTide(parts, open_async_store(parts.settings))

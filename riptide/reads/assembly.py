@@ -1,19 +1,26 @@
 """What both faces are put together from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from riptide.clock import Clock, SystemClock
 from riptide.config import RedisUrl, Settings, load
 from riptide.config.redis_url import EXAMPLES, check_url
 from riptide.errors import ConfigError
 from riptide.names import DEFAULT_TENANT
+from riptide.state.blobs import open_blobs
 from riptide.store.keys import Keys
 from riptide.streams.publishing import Publisher
 from riptide.streams.registry import load_models
 from riptide.streams.resting import Resting
 from riptide.tenants.billing.billing import Billing
 from riptide.tenants.facts import KnownTenants
+from riptide.tenants.keyring.data_keys import DataKeys
+from riptide.tenants.keyring.master import load_master_keys
+from riptide.tenants.keyring.ring import Blocking, KeyRing
 from riptide.tenants.quotas.quotas import Quotas
 from riptide.tenants.registry.registry import Registry
 from riptide.tenants.usage.flows import UsageFlows
@@ -30,10 +37,23 @@ class Parts:
     quotas: Quotas
     usage: UsageFlows
     billing: Billing
+    ring: KeyRing
+    data_keys: DataKeys
 
 
-def assemble(url: str | None, config: Settings | str | Path | None, clock: Clock | None = None) -> Parts:
-    """Read the configuration (unless it is given) and build what needs no connection. Raises ConfigError."""
+def _at_once(function: Callable[[], Any]) -> Any:
+    return function()
+
+
+def assemble(
+    url: str | None,
+    config: Settings | str | Path | None,
+    clock: Clock | None = None,
+    *,
+    blocking: Blocking = _at_once,
+) -> Parts:
+    """Read the configuration (unless it is given) and build what needs no connection. `blocking` makes calls
+    that block: at once, or in a thread. Raises ConfigError."""
     settings = (
         config if isinstance(config, Settings) else load(None if config is None else str(config)).settings
     )
@@ -51,12 +71,26 @@ def assemble(url: str | None, config: Settings | str | Path | None, clock: Clock
         only_tenant,
         server_counts_delays=clock is None,
     )
-    registry = Registry(keys, settings, publisher)
-    known = KnownTenants(keys, settings.tenant)
+    ring = KeyRing(keys, load_master_keys(settings.security), partial(open_blobs, settings.blobs), blocking)
+    data_keys = DataKeys(keys, settings, ring, clock or SystemClock())
+    registry = Registry(keys, settings, publisher, data_keys)
+    known = KnownTenants(keys, settings.tenant, data_keys.require if data_keys.at_rest else None)
     quotas = Quotas(keys, settings, known, registry)
     usage = UsageFlows(keys, known, publisher, clock or SystemClock())
     billing = Billing(keys, settings, known, lambda: registry.plans)
-    return Parts(settings, keys, publisher, Resting(keys, models), registry, known, quotas, usage, billing)
+    return Parts(
+        settings,
+        keys,
+        publisher,
+        Resting(keys, models),
+        registry,
+        known,
+        quotas,
+        usage,
+        billing,
+        ring,
+        data_keys,
+    )
 
 
 def _checked(url: object) -> RedisUrl:

@@ -23,6 +23,7 @@ from riptide.store.keys import Keys
 from riptide.store.operation import Flow, Operation
 from riptide.store.sync import Store
 from riptide.tenants.facts import KnownTenants
+from riptide.tenants.keyring.ring import KeyRing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,9 +46,10 @@ class Cache:
         settings: CacheSettings,
         tenants: KnownTenants,
         clock: Clock | None = None,
+        ring: KeyRing | None = None,
     ) -> None:
         self._store = store
-        self._core = Core(keys, settings, tenants, clock, clustered=store.clustered)
+        self._core = Core(keys, settings, tenants, clock, ring=ring, clustered=store.clustered)
         self._buffer = WriteBuffer(settings.write_behind_max_entries)
         self._flushing = threading.Lock()
         self._background = Background(self.flush, settings.write_behind_flush_seconds, self._count_error)
@@ -65,7 +67,7 @@ class Cache:
         space = core.space(tenant, namespace) or self._find(tenant, namespace)
         shard, digest = space.place(key)
         pair = self._run(reading.read(shard, digest))
-        value = reading.quick(core, pair)
+        value = reading.quick(core, shard, digest, pair)
         if value is not reading.UNSETTLED:
             return value
         return self._drive(reading.settle(core, shard, digest, pair, default))
@@ -104,7 +106,7 @@ class Cache:
         """
         space = self._space(tenant, namespace)
         item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
-        if self._buffer.busy:
+        if self._buffer.busy or not item.packed:
             self._after_buffered(sending.write_all(self._core, [item]), space, [key])
             return
         reply = self._run(sending.write(item))

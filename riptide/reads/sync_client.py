@@ -13,6 +13,7 @@ from riptide.reads.assembly import Parts, assemble
 from riptide.reads.exporting import Export
 from riptide.reads.sync_billing import BillingFace
 from riptide.reads.sync_cache import Cache
+from riptide.reads.sync_keys import KeysFace
 from riptide.reads.sync_quotas import QuotasFace
 from riptide.reads.sync_tenants import Tenants
 from riptide.reads.sync_usage import UsageFace
@@ -31,12 +32,14 @@ class RipTide:
     def __init__(self, parts: Parts, store: Store) -> None:
         self.settings = parts.settings
         self.store = store
-        self.cache = Cache(store, parts.keys, parts.settings.cache, parts.known)
+        self.cache = Cache(store, parts.keys, parts.settings.cache, parts.known, ring=parts.ring)
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = Tenants(store, parts.registry, export)
         self.quotas = QuotasFace(store, parts.quotas)
         self.usage = UsageFace(store, parts.usage)
         self.billing = BillingFace(store, parts.billing)
+        self.keys = KeysFace(store, parts.data_keys)
+        self.ring = parts.ring
         self._keys = parts.keys
         self._publisher = parts.publisher
         self._resting = parts.resting

@@ -4,8 +4,8 @@
 where it counts, by the scripts themselves.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from riptide.config import TenantSettings
@@ -18,13 +18,15 @@ from riptide.tenants.purge.mark import is_begun
 from riptide.tenants.resources import RESOURCES
 
 _MOST_KNOWN = 100_000
-_FIELDS = ("incarnation", "status", "why", "shards", "key")
+#: Stands for that of the default tenant, which has none, where data keys are kept.
+NO_INCARNATION = "0"
+_FIELDS = ("incarnation", "status", "why", "shards", "key", "revision")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Of a tenant. `incarnation` is '' without a record; `key` is its current data key, 0: none; `limits` are
-    those that its record sets, -1: unlimited."""
+    """Of a tenant. `incarnation` is '' without a record; `key` is its current data key, 0: none, by that
+    `revision` of the record; `limits` are those that it sets, -1: unlimited."""
 
     tenant: str
     incarnation: str = ""
@@ -32,12 +34,18 @@ class Facts:
     why: str = ""
     shards: int = 1
     key: int = 0
+    revision: int = 0
     limits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def tags(self) -> list[str]:
         """The hash tags of its keys, one for each slot."""
         return [self.tenant] if self.shards == 1 else [f"{self.tenant}.{n}" for n in range(self.shards)]
+
+    @property
+    def key_place(self) -> str:
+        """What tells its data keys from those of another tenant that had its id before."""
+        return self.incarnation or NO_INCARNATION
 
     def require_active(self) -> None:
         """Raises TenantNotActive."""
@@ -60,12 +68,13 @@ def read_facts(keys: Keys, tenant: str) -> Operation[Facts | None]:
     limits = [f"limit:{resource}" for resource in RESOURCES]
 
     def parse(reply: Any) -> Facts | None:
-        incarnation, status, why, shards, key, *values = [None if v is None else v.decode() for v in reply]
+        incarnation, status, why, *values = [None if value is None else value.decode() for value in reply]
         if incarnation is None:
             return None
-        found = {name: int(value) for name, value in zip(RESOURCES, values, strict=True) if value is not None}
+        shards, key, revision, *given = [None if value is None else int(value) for value in values]
+        found = {name: value for name, value in zip(RESOURCES, given, strict=True) if value is not None}
         return Facts(
-            tenant, incarnation, status or "pending", why or "", int(shards or 1), int(key or 0), found
+            tenant, incarnation, status or "pending", why or "", shards or 1, key or 0, revision or 0, found
         )
 
     return Operation(("HMGET", keys.record(tenant), *_FIELDS, *limits), parse)
@@ -74,15 +83,19 @@ def read_facts(keys: Keys, tenant: str) -> Operation[Facts | None]:
 class KnownTenants:
     """The tenants that this process has met. Safe to share between threads."""
 
-    def __init__(self, keys: Keys, settings: TenantSettings) -> None:
+    def __init__(
+        self, keys: Keys, settings: TenantSettings, require_key: Callable[[str], Flow[None]] | None = None
+    ) -> None:
+        """`require_key` sees that a tenant has a data key, where all are to have one."""
         self.settings = settings
-        self._keys = keys
+        self._keys, self._require_key = keys, require_key
         self._shared = settings.enabled and settings.isolation_level == "none"
-        self._known: dict[str, Facts] = {DEFAULT_TENANT: DEFAULT}
+        self._known: dict[str, Facts] = {}
+        self._forget_all()
 
     def known(self, tenant: str) -> Facts | None:
         """Of whoever it is whose keys the tenant uses; None if they are still to be learnt."""
-        return DEFAULT if self._shared else self._known.get(tenant)
+        return self._known.get(DEFAULT_TENANT if self._shared else tenant)
 
     def learn(self, tenant: str) -> Flow[Facts]:
         """The same, by what the record says now.
@@ -90,13 +103,13 @@ class KnownTenants:
         Raises InvalidInput, MultiTenancyDisabled, UnknownTenant; ServerUnavailable.
         """
         if check_tenant(tenant) == DEFAULT_TENANT:
-            return DEFAULT
+            return (yield from self._learn_default())
         if not self.settings.enabled:
             raise MultiTenancyDisabled(
                 f"tenant.enabled is off, so there is no tenant {tenant!r}: switch it on, or name none"
             )
         if self._shared:
-            return DEFAULT
+            return (yield from self._learn_default())
         found = yield from ask(read_facts(self._keys, tenant))
         if found is not None and is_begun(found.incarnation):
             self.forget(tenant)
@@ -108,13 +121,41 @@ class KnownTenants:
                     f"there is no tenant {tenant!r}: create it first, by rt.tenants.create({tenant!r}) or "
                     f"'riptide tenant create {tenant}'"
                 )
+            if self._require_key:
+                raise UnknownTenant(
+                    f"the tenant {tenant!r} has no record, so it can have no data key, and "
+                    "security.enable_encryption_at_rest wants one: create it first"
+                )
             found = Facts(tenant)
             yield from ask(meet(self._keys, tenant))
+        elif self._require_key and not found.key and found.status != "disabled":
+            yield from self._require_key(tenant)
+            found = (yield from ask(read_facts(self._keys, tenant))) or found
         if len(self._known) >= _MOST_KNOWN:
-            self._known = {DEFAULT_TENANT: DEFAULT}
+            self._forget_all()
         self._known[tenant] = found
+        return found
+
+    def _learn_default(self) -> Flow[Facts]:
+        """Its data key is all that is to be learnt of it."""
+        key, revision = yield from ask(_read_default(self._keys))
+        if self._require_key and not key:
+            yield from self._require_key(DEFAULT_TENANT)
+            key, revision = yield from ask(_read_default(self._keys))
+        self._known[DEFAULT_TENANT] = found = replace(DEFAULT, key=key, revision=revision)
         return found
 
     def forget(self, tenant: str) -> None:
         if tenant != DEFAULT_TENANT:
             self._known.pop(tenant, None)
+
+    def _forget_all(self) -> None:
+        self._known = {} if self._require_key else {DEFAULT_TENANT: DEFAULT}
+
+
+def _read_default(keys: Keys) -> Operation[tuple[int, int]]:
+    def parse(reply: Any) -> tuple[int, int]:
+        key, revision = (int(value or 0) for value in reply)
+        return key, revision
+
+    return Operation(("HMGET", keys.record(DEFAULT_TENANT), "key", "revision"), parse)

@@ -203,7 +203,7 @@ async def inline_aworker(
 ) -> AsyncIterator[AsyncInlineWorker]:
     """An inline worker of this event loop. Raises ConfigError."""
     clock = clock or MovableClock()
-    parts = assemble(None, settings, clock)
+    parts = assemble(None, settings, clock, blocking=asyncio.to_thread)
     rt = AsyncRipTide(parts, open_async_store(settings))
     worker = AsyncInlineWorker(parts, rt, make_context(rt), clock)
     try:

@@ -6,12 +6,17 @@
 -- ARGV: 1 the packed entry, soft expiry 0; 2 ms to live; 3 ms it may be served stale after that; 4 four random
 --       bytes; 5 namespace; 6 the entry's digest; 7 its member of the index; 8 token of the lease, or ''; 9 incarnation
 --       of the tenant, '' for one without a record; 10 most bytes, 11 most entries in this slot, -1: unlimited;
---       12 '1' if the record's limits win
+--       12 '1' if the record's limits win; 13 id of the tenant's data key, 0: its data is not encrypted; 14 revision of
+--       the record that says so
 -- Returns: 1 written; 0 refused; the current epoch, if the entry was packed for another; {'facts'} if the tenant is
---          not the one it was taken for, or not active; {'over', bytes there would be, most bytes, more that other slots
+--          not the one it was taken for, or not active, or has another data key; {'over', bytes there would be, most bytes, more that other slots
 --          have lent, and the same of entries} if that is too much; {'behind'} if the account has to be settled first
-local record = redis.call('HMGET', KEYS[3], 'incarnation', 'status', 'limit:memory_bytes', 'limit:cache_entries')
+local record = redis.call('HMGET', KEYS[3], 'incarnation', 'status', 'limit:memory_bytes', 'limit:cache_entries', 'key')
 if (record[1] or '') ~= ARGV[9] or (record[2] or 'active') ~= 'active' then return {'facts'} end
+if (record[5] or ARGV[13]) ~= ARGV[13] then
+  -- In the slot of a shard the record may be behind what the writer knows.
+  if tonumber(redis.call('HGET', KEYS[3], 'revision') or 0) >= tonumber(ARGV[14]) then return {'facts'} end
+end
 
 -- include: riptide.tenants.accounts overhead.lua
 local life = ARGV[2] + ARGV[3]

@@ -40,12 +40,12 @@ class StateSettings(Section):
 
 
 class BlobsSettings(Section):
-    """Where the archive lies, and later checkpoints and spilled data: a local directory, or S3."""
+    """Where the archive, wrapped data keys and later checkpoints lie: a local directory, or S3."""
 
     url: Annotated[str, BeforeValidator(_checked_url)] = Field(
         "./data",
         min_length=1,
-        description="A directory, which all workers must share, or s3://bucket/prefix (extra `s3`).",
+        description="A directory, which all processes must share, or s3://bucket/prefix (extra `s3`).",
     )
     s3_endpoint: Annotated[str | None, Optional] = Field(
         None,

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
-from riptide.errors import BlobNotFound, KeyUnavailable
+from riptide.errors import BlobNotFound, KeyDestroyed, KeyUnavailable
 from riptide.store.keys import Keys
 from riptide.store.operation import Call, Flow, Operation, ask
 from riptide.store.script import Script
@@ -35,18 +35,19 @@ class KeyRing:
     """Data keys by tenant, incarnation and id. Each is one blob: purging deletes them, and with them what
     they encrypted, wherever it was copied to.
 
-    `blocking` calls the blob store's blocking calls. Safe to share between threads.
+    The blob store is opened by the first call that needs it; `blocking` calls what blocks. Without master
+    keys no key can be made or used, only destroyed. Safe to share between threads.
     """
 
     def __init__(
         self,
         keys: Keys,
-        masters: MasterKeys,
-        blobs: KeyBlobs,
+        masters: MasterKeys | None,
+        open_blobs: Callable[[], KeyBlobs],
         blocking: Blocking,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keys, self.masters, self._blobs, self._blocking = keys, masters, blobs, blocking
+        self._keys, self.masters, self._open_blobs, self._blocking = keys, masters, open_blobs, blocking
         self._monotonic = monotonic
         self._held: dict[tuple[str, str, int], tuple[float, DataKey]] = {}
 
@@ -56,22 +57,27 @@ class KeyRing:
         return found[1] if found is not None and self._monotonic() < found[0] else None
 
     def key(self, tenant: str, incarnation: str, key_id: int) -> Flow[DataKey]:
-        """Raises KeyUnavailable if it was destroyed or cannot be unwrapped; BlobError, ServerUnavailable."""
+        """Raises KeyDestroyed; KeyUnavailable if it cannot be unwrapped; BlobError, ServerUnavailable."""
         if (key := self.held(tenant, incarnation, key_id)) is not None:
             return key
+        masters = self._masters(tenant)
         stored = yield from ask(self._at_hand(tenant, key_id))
-        if stored is None:
+        try:
+            wrapped = parse_key(stored or b"", tenant, incarnation, key_id)
+        except KeyUnavailable:  # not at hand, or another tenant's who had that id
             stored = yield from self._fetch(tenant, incarnation, key_id)
+            wrapped = parse_key(stored, tenant, incarnation, key_id)
             yield from ask(self._keep(tenant, incarnation, key_id, stored))
-        key = parse_key(stored, tenant, incarnation, key_id).unwrapped(self.masters)
+        key = wrapped.unwrapped(masters)
         self._hold(tenant, incarnation, key)
         return key
 
     def make(self, tenant: str, incarnation: str, now_ms: int) -> Flow[DataKey]:
         """A new key; it is durable when this returns, and nobody uses it before a record names it."""
-        wrapped = make_key(self.masters, tenant, incarnation, now_ms)
+        masters = self._masters(tenant)
+        wrapped = make_key(masters, tenant, incarnation, now_ms)
         yield from self._put(wrapped)
-        key = wrapped.unwrapped(self.masters)
+        key = wrapped.unwrapped(masters)
         self._hold(tenant, incarnation, key)
         return key
 
@@ -86,12 +92,18 @@ class KeyRing:
 
     def rewrap(self, tenant: str, incarnation: str) -> Flow[int]:
         """Wrap what older master keys have wrapped by the newest; answers how many keys that were."""
-        older = [
-            one for one in (yield from self.stored(tenant, incarnation)) if one.master != self.masters.current
-        ]
+        masters = self._masters(tenant)
+        stored = yield from self.stored(tenant, incarnation)
+        older = [one for one in stored if one.master != masters.current]
         for one in older:
-            yield from self._put(one.rewrapped(self.masters))
+            yield from self._put(one.rewrapped(masters))
         return len(older)
+
+    def drop(self, tenant: str, incarnation: str, key_id: int) -> Flow[None]:
+        """Delete one key that was never used."""
+        yield Call(partial(self._blocking, partial(self._blobs.delete, _name(tenant, incarnation, key_id))))
+        yield from ask(Operation(("HDEL", self._keys.keyring(tenant), str(key_id)), int))
+        self._held.pop((tenant, incarnation, key_id), None)
 
     def destroy(self, tenant: str, incarnation: str) -> Flow[int]:
         """Delete all keys of a tenant: nothing that they encrypted can be read again, here at once and in
@@ -103,6 +115,18 @@ class KeyRing:
         self._held = {place: held for place, held in self._held.items() if place[:2] != (tenant, incarnation)}
         return len(names)
 
+    @cached_property
+    def _blobs(self) -> KeyBlobs:
+        return self._open_blobs()
+
+    def _masters(self, tenant: str) -> MasterKeys:
+        if self.masters is None:
+            raise KeyUnavailable(
+                f"the data of tenant {tenant} is encrypted, and this process has no master key: set "
+                "security.encryption_key (SECURITY_ENCRYPTION_KEY) or security.encryption_key_file"
+            )
+        return self.masters
+
     def _names(self, tenant: str, incarnation: str) -> list[str]:
         return [blob.name for blob in self._blobs.list(f"keyring/{tenant}/{incarnation}/")]
 
@@ -111,7 +135,7 @@ class KeyRing:
         try:
             data: bytes = yield Call(partial(self._blocking, partial(self._blobs.get, name)))
         except BlobNotFound:
-            raise KeyUnavailable(
+            raise KeyDestroyed(
                 f"key {key_id} of tenant {tenant} is not in the blob store: it was destroyed, or blobs.url "
                 f"is another store than the one it was made in"
             ) from None

@@ -10,12 +10,13 @@ from uuid_utils import uuid7
 
 from commands import PurgeTenant
 from riptide.config import Settings
-from riptide.errors import InvalidInput, MultiTenancyDisabled, TenantExists
+from riptide.errors import InvalidInput, MultiTenancyDisabled, TenantExists, TooManyTenants
 from riptide.names import DEFAULT_TENANT, check_tenant
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, ask, ask_all
 from riptide.streams.message import Ref
 from riptide.streams.publishing import Outgoing, Publisher
+from riptide.tenants.keyring.data_keys import SETTING, DataKeys, SpareKey
 from riptide.tenants.plans import Plans, load_plans
 from riptide.tenants.registry.audit import OK, Audit, Deed, check_actor
 from riptide.tenants.registry.changing import Changing, unknown
@@ -45,8 +46,8 @@ class TenantPage:
 class Registry:
     """Builds the flows on tenants, shared by both faces. With multi-tenancy off there is only 'default'."""
 
-    def __init__(self, keys: Keys, settings: Settings, publisher: Publisher) -> None:
-        self._settings, self._publisher = settings.tenant, publisher
+    def __init__(self, keys: Keys, settings: Settings, publisher: Publisher, encryption: DataKeys) -> None:
+        self._settings, self._publisher, self._encryption = settings.tenant, publisher, encryption
         self._index, self._records = Index(keys), Records(keys)
         self.audit = Audit(keys, settings.security)
         self._creating = Creating(self._index, self._records, self.audit, settings.tenant.max_tenants)
@@ -73,8 +74,9 @@ class Registry:
         if type(shards) is not int or shards not in SHARDS:
             raise InvalidInput(f"shards is one of {', '.join(map(str, SHARDS))}")
         incarnation = secrets.token_hex(8)
+        told = read_facts("").merged(**facts)
         fixed = {"incarnation": incarnation, "status": "active", "shards": str(shards), "key": "0"}
-        fixed |= {"revision": "1", "facts": read_facts("").merged(**facts).json_text()}
+        fixed |= {"revision": "1", "facts": told.json_text()}
         fixed |= {
             name: text for name, text in terms(self.plans, plan, {}, quotas).items() if text is not None
         }
@@ -85,7 +87,15 @@ class Registry:
             return {**fixed, "created_ms": stamp, "changed_ms": stamp, "plans": history}
 
         deed = Deed(given, check_actor(actor), "create")
-        return (yield from self._creating.create(deed, incarnation, fields))
+        if not self._encryption.wanted(told.settings):
+            return (yield from self._creating.create(deed, incarnation, fields))
+        key = yield from self._encryption.make(given, incarnation)
+        fixed["key"] = str(key)
+        try:
+            return (yield from self._creating.create(deed, incarnation, fields))
+        except (TenantExists, TooManyTenants):
+            yield from self._encryption.drop(given, incarnation, key)
+            raise
 
     def show(self, tenant: str) -> Flow[Tenant]:
         if check_tenant(tenant) == DEFAULT_TENANT:
@@ -128,9 +138,13 @@ class Registry:
         **facts: Any,
     ) -> Flow[Tenant]:
         deed = self._deed(tenant, actor, "update")
+        key = yield from self._key_for(tenant, facts)
 
         def edit(found: Tenant, now_ms: int) -> dict[str, str | None]:
-            values: dict[str, str | None] = {"facts": found.facts.merged(**facts).json_text()}
+            told = found.facts.merged(**facts)
+            values: dict[str, str | None] = {"facts": told.json_text()}
+            if key is not None:
+                values |= key.fields(found, encrypted=self._encryption.wanted(told.settings))
             chosen = found.plan if plan is None else plan
             if plan is not None or quotas is not None:
                 values |= terms(self.plans, chosen, found.overrides, quotas, found.limits)
@@ -138,7 +152,21 @@ class Registry:
                 values["plans"] = plan_history(found.plans, now_ms, chosen)
             return values
 
-        return (yield from self._changing.change(deed, edit, revision))
+        after = yield from self._changing.change(deed, edit, revision)
+        if key is not None and key.id and after.key != key.id:
+            yield from self._encryption.drop(tenant, key.incarnation, key.id)
+        return after
+
+    def _key_for(self, tenant: str, facts: Mapping[str, Any]) -> Flow[SpareKey | None]:
+        """Where a change switches encryption: what it needs."""
+        if not isinstance(given := facts.get("settings"), Mapping) or SETTING not in given:
+            return None
+        found = yield from self.show(tenant)
+        wanted = self._encryption.wanted(found.facts.merged(**facts).settings)
+        made = (
+            (yield from self._encryption.make(tenant, found.incarnation)) if wanted > bool(found.key) else 0
+        )
+        return SpareKey(found.incarnation, made)
 
     def set_status(
         self,

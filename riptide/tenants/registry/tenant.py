@@ -104,7 +104,7 @@ def limit_fields(limits: Mapping[str, int]) -> dict[str, str]:
 def differences(before: Tenant, after: Tenant) -> dict[str, Any]:
     """What the audit trail is told of a change: no more than the names of what may be private."""
     told: dict[str, Any] = {}
-    for name in ("status", "why", "plan"):
+    for name in ("status", "why", "plan", "key"):
         if getattr(before, name) != getattr(after, name):
             told[name] = [getattr(before, name), getattr(after, name)]
     for resource in sorted({*before.limits, *after.limits}):

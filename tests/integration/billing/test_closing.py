@@ -101,7 +101,7 @@ def test_a_plan_changed_in_mid_month(one_office: Office) -> None:
     [
         ("acme", named(THIS), MonthNotOver, "not over yet"),
         ("acme", "2026-13", InvalidInput, "no month"),
-        ("acme", "2001-01", InvalidInput, "had no plan in 2001-01"),
+        ("acme", "2001-01", InvalidInput, "2001-01 is not kept any more"),
         ("nobody", named(LAST), UnknownTenant, "no tenant nobody"),
         ("default", named(LAST), InvalidInput, "not billed"),
         ("a}", named(LAST), InvalidInput, "tenant"),

@@ -74,10 +74,10 @@ def test_a_value_written_meanwhile_is_not_removed(
     cache.set("k", 1)
     shard, digest = place
     damaged = b"garbage"
-    cache._drive(reading.discard(cache._core, shard, digest, damaged))
+    cache._drive(reading.discard(shard, digest, damaged))
     assert cache.get("k") == 1
     raw("SET", shard.entry(digest), damaged, "PX", 100_000)
-    cache._drive(reading.discard(cache._core, shard, digest, damaged))
+    cache._drive(reading.discard(shard, digest, damaged))
     assert raw("GET", shard.entry(digest)) is None
 
 

@@ -202,7 +202,7 @@ def test_the_built_in_ones(on_valkey: Deployment) -> None:
     assert off == {
         "warm": "cache.warm_list is empty",
         "checkpoint": "writing checkpoints comes with a later release",
-        "close_period": "billing comes with a later release",
+        "close_period": None,
     }
     cache = settings.cache.model_copy(update={"warm_list": ("https://example.org/",)})
     warm, _, close = entries(settings.model_copy(update={"cache": cache}), models)
