@@ -110,7 +110,7 @@ class Quotas:
 
     def _ask_server(self, tenant: str, amounts: Mapping[str, int], wanted: int, missed: int) -> Flow[Answer]:
         """Levels of the cache are read first: what has expired must not count."""
-        if not any(resource in amounts for resource in CACHED):
+        if amounts.keys().isdisjoint(CACHED):
             asked = Ask(tenant, amounts, {}, wanted=wanted, missed=missed)
             return (yield from ask(self._scripts.check(asked)))
         facts = self._known.known(tenant) or (yield from self._known.learn(tenant))

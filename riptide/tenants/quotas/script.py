@@ -1,7 +1,7 @@
 """The script that takes amounts, and the one that looks at what was taken."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from riptide.config import Settings
@@ -57,28 +57,29 @@ class QuotaScripts:
         needed = settings.tenant.isolation_level == "strong"
         self._record = "record" if needed else "any"
         most, within = settings.tenant.suspend_after_refusals, settings.tenant.suspend_window_seconds
-        self._suspends = (most, within)
+        self._suspends = (most, within) if most else ()
         self._why = f"automatic: {most:,} refusals for quotas within {within:,} s"
-        self._names = lru_cache(_MOST_KNOWN)(self._make_names)
+        self._begun = lru_cache(_MOST_KNOWN)(self._begin)
 
     def check(self, ask: Ask) -> Operation[Answer]:
-        tenant, resources = ask.tenant, list(ask.amounts)
-        names = self._names(tenant, *resources)
-        record = "none" if tenant == DEFAULT_TENANT else self._record
-        head = (record, ask.incarnation, len(resources), ask.wanted, ask.missed, *self._suspends)
-        args: list[Arg] = [*head, *(self._field(resource) for resource in resources)]
-        for resource, amount in ask.amounts.items():
-            args += self._one(resource, amount, ask.levels)
-        if self._suspends[0]:
-            args += self._deed(tenant)
-        return _CHECK.call(names, args, lambda reply: self._answer(tenant, resources, reply))
+        begun = self._begun(ask.tenant, *ask.amounts)
+        args = begun.args + tuple(ask.amounts.values())
+        if ask.wanted or ask.missed or ask.levels or self._suspends:
+            args += ask.wanted, ask.missed, ask.incarnation
+            args += tuple(ask.levels.get(resource, 0) for resource in ask.amounts)
+            args += self._suspending(ask.tenant)
+        return Operation(args, begun.parse, begun.script)
 
-    def _make_names(self, tenant: str, *resources: str) -> list[str]:
-        """Those of the script's keys."""
+    def _begin(self, tenant: str, *resources: str) -> Operation[Answer]:
+        """What all checks of the same resources have in common: the call up to their amounts."""
         names = [self._keys.record(tenant), *(self._keys.quota(tenant, name) for name in resources)]
-        if self._suspends[0]:
+        if self._suspends:
             names += [self._keys.quota(tenant, "refusals"), self._keys.audit(tenant)]
-        return names
+        record = "none" if tenant == DEFAULT_TENANT else self._record
+        args: list[Arg] = [record, len(resources), *(self._field(resource) for resource in resources)]
+        for resource in resources:
+            args += _kind(resource), self._limits.defaults[resource], self._window
+        return _CHECK.call(names, args, partial(self._answer, tenant, resources))
 
     def look(self, tenant: str) -> Operation[dict[str, tuple[int, float]]]:
         """By rate and total, how much is held, and seconds until nothing is."""
@@ -95,17 +96,12 @@ class QuotaScripts:
         """Of the record; there is none of an empty name."""
         return f"limit:{resource}" if self._limits.by_record(resource) else ""
 
-    def _one(self, resource: str, amount: int, levels: Mapping[str, int]) -> tuple[Arg, ...]:
-        default = self._limits.defaults[resource]
-        if resource in RATES:
-            return "rate", amount, default, self._window
-        if resource in TOTALS:
-            return "month", amount, default, 0
-        return "level", amount, default, levels.get(resource, 0)
-
-    def _deed(self, tenant: str) -> list[Arg]:
+    def _suspending(self, tenant: str) -> tuple[Arg, ...]:
+        if not self._suspends:
+            return ()
         told = {"status": ["active", "suspended"], "why": ["", self._why]}
-        return [self._why, *self._audit.arguments(Deed(tenant, ACTOR, "suspend"), told)]
+        deed = self._audit.arguments(Deed(tenant, ACTOR, "suspend"), told)
+        return (*self._suspends, self._why, *deed)
 
     def _answer(self, tenant: str, resources: Sequence[str], reply: Any) -> Answer:
         what = reply[0]
@@ -127,6 +123,10 @@ class QuotaScripts:
         return Answer(
             Decision(tenant, allowed=allowed, resources=standings, violated=tuple(violated)), reply[1]
         )
+
+
+def _kind(resource: str) -> str:
+    return "rate" if resource in RATES else "month" if resource in TOTALS else "level"
 
 
 def _seconds(ms: int) -> float | None:

@@ -52,6 +52,14 @@ def test_what_never_fits_says_so(on_one: Side) -> None:
     assert on_one.quotas.check("acme", {TRANSFER: 0, OPS: 1})
 
 
+def test_no_bytes_always_fit(on_one: Side) -> None:
+    on_one.tenants.create("acme", quotas={DATA: 10})
+    for taken in (0, 10):
+        assert taken == 0 or on_one.quotas.check("acme", {DATA: taken})
+        assert on_one.quotas.check("acme", {DATA: 0}).resources[DATA].used == taken
+    assert not on_one.quotas.check("acme", {DATA: 1})
+
+
 def test_tenants_share_nothing(on_one: Side) -> None:
     for tenant in ("acme", "acme-2", "b"):
         on_one.tenants.create(tenant, quotas={OPS: 3})

@@ -1,15 +1,13 @@
 """The windows of rates against a model that keeps everything. Time is told to the script, not taken."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from riptide.store.operation import Arg, Operation
 from riptide.store.script import Script
 from riptide.tenants.quotas import script
 from riptide.tenants.quotas.script import Answer, Ask
@@ -21,20 +19,17 @@ WINDOW = 6
 SHARE = 8
 
 
-class Told(Script):
-    """The same script, but for where it has the time from."""
+def told_the_time(original: Script, up_to: str = "") -> Script:
+    """The same script, but that its last two arguments are the time; with `up_to`, only its beginning."""
+    assert original.source.count("redis.call('TIME')") == 1
+    time = "{table.remove(ARGV, #ARGV - 1), table.remove(ARGV)}"
+    source, found, _ = original.source.replace("redis.call('TIME')", time).partition(up_to or "\0")
+    assert bool(found) == bool(up_to)
+    return Script(original.name, source, secrets.token_hex(20))
 
-    now_us = 0
 
-    @classmethod
-    def instead(cls, original: Script) -> "Told":
-        assert original.source.count("redis.call('TIME')") == 1
-        source = original.source.replace("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}")
-        return cls(original.name, source, secrets.token_hex(20))
-
-    def call(self, keys: Sequence[str], args: Sequence[Arg], parse: Callable[[Any], Any]) -> Operation[Any]:
-        moment = divmod(Told.now_us, 1_000_000)
-        return replace(super().call(keys, [*args, *moment], parse), script=self)
+ALL = told_the_time(script._CHECK)
+SHORT_WAY = told_the_time(script._CHECK, up_to="-- Windows of so many seconds")
 
 
 @dataclass
@@ -85,15 +80,17 @@ STEP = st.tuples(
 
 
 @pytest.fixture
-def ask(deployment: Deployment, open_side: Open, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
-    monkeypatch.setattr(script, "_CHECK", Told.instead(script._CHECK))
+def ask(deployment: Deployment, open_side: Open) -> Callable[..., Answer]:
     side = open_side(deployment, WINDOW, tenant={"isolation_level": "logical", "default_ops_quota": 40})
     scripts = side.parts.quotas._scripts
     scripts._window = WINDOW
 
-    def one(tenant: str, now_us: int, amount: int, wanted: int) -> Answer:
-        Told.now_us = now_us
-        return side.store.run(scripts.check(Ask(tenant, {RATE: amount}, {}, wanted=wanted)))
+    def one(
+        tenant: str, now_us: int, amount: int, wanted: int = 0, told: Script = ALL, **beside: int
+    ) -> Answer:
+        asked = scripts.check(Ask(tenant, {RATE: amount} | beside, {}, wanted=wanted))
+        args = ("EVALSHA", told.sha, *asked.args[2:], *divmod(now_us, 1_000_000))
+        return side.store.run(replace(asked, args=args, script=told))
 
     return one
 
@@ -103,6 +100,7 @@ def ask(deployment: Deployment, open_side: Open, monkeypatch: pytest.MonkeyPatch
 def test_each_answer_is_what_the_model_says(
     ask: Callable[..., Answer], start: int, steps: list[tuple[int, int, int]], back: bool
 ) -> None:
+    """Asked for alone, which may take the script's short way, or with something else, which never does."""
     tenant, model, now = f"t-{secrets.token_hex(8)}", Model(40), start
     spans: list[tuple[int, int, int]] = []  # first and last moment of use, amount
     for place, (later, amount, wanted) in enumerate(steps):
@@ -110,6 +108,7 @@ def test_each_answer_is_what_the_model_says(
         allowed, granted, held = model.take(now, amount, wanted)
         answer = ask(tenant, now, amount, wanted)
         standing = answer.decision.resources[RATE]
+        assert ask(f"{tenant}-2", now, amount, wanted, storage_bytes=0).decision.resources[RATE] == standing
         assert (answer.decision.allowed, standing.used) == (allowed, held)
         if allowed:
             assert not wanted or answer.granted == granted
@@ -122,6 +121,14 @@ def test_each_answer_is_what_the_model_says(
             assert waited == (None if fits is None else fits * 1000)
     if not back:
         never_too_many(spans, model.limit)
+
+
+def test_in_the_same_second_the_short_way_will_do(ask: Callable[..., Answer]) -> None:
+    for second in (0, 1_700_000_000, 1_763_722_801):
+        begin = second * 1_000_000
+        assert ask("acme", begin, 1).decision.resources[RATE].used == 1
+        for later, used in ((0, 2), (1, 3), (999_999, 4)):
+            assert ask("acme", begin + later, 1, told=SHORT_WAY).decision.resources[RATE].used == used
 
 
 def never_too_many(spans: list[tuple[int, int, int]], limit: int) -> None:
