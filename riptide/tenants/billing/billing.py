@@ -72,7 +72,7 @@ class Billing:
         for invoice in there:
             if invoice.month == period.name and invoice.kind == "invoice":
                 return invoice
-        yield from seal(self._keys, [tenant], period.name)
+        yield from seal(self._keys, {tenant: found.incarnation}, period.name)
         counted = yield from sealed_sums(self._keys, tenant, period.name)
         usage = yield from self._usage(found, period, counted)
         late = yield from self._late(found, there, now_ms, self._sealed_sums)
@@ -105,7 +105,7 @@ class Billing:
         tenant: Tenant,
         there: Sequence[Invoice],
         now_ms: int,
-        sums_of: Callable[[str, str, int, MonthlySums], Flow[Counted]],
+        sums_of: Callable[[Tenant, str, int, MonthlySums], Flow[Counted]],
     ) -> Flow[list[Late]]:
         """What months that were billed have got since. Which generation that is, the invoices tell: so a
         repetition after a crash finds the same."""
@@ -115,14 +115,14 @@ class Billing:
                 generation = 1 + len(_late_of(there, invoice.month))
                 sums = yield from read_month(self._keys, tenant.id, invoice.month)
                 if sums.of(generation).by_operation:
-                    counted = yield from sums_of(tenant.id, invoice.month, generation, sums)
+                    counted = yield from sums_of(tenant, invoice.month, generation, sums)
                     usage = _metrics(counted)
                     late.append(Late(month=invoice.month, generation=generation, usage=usage))
         return late
 
-    def _sealed_sums(self, tenant: str, name: str, generation: int, _: MonthlySums) -> Flow[Counted]:
-        yield from seal(self._keys, [tenant], name, generation)
-        return (yield from sealed_sums(self._keys, tenant, name, generation))
+    def _sealed_sums(self, tenant: Tenant, name: str, generation: int, _: MonthlySums) -> Flow[Counted]:
+        yield from seal(self._keys, {tenant.id: tenant.incarnation}, name, generation)
+        return (yield from sealed_sums(self._keys, tenant.id, name, generation))
 
     def _terms(self, tenant: Tenant, period: Period) -> list[Term]:
         if not had_plan(tenant.plans, period):
@@ -157,7 +157,7 @@ def _invoice(
     )
 
 
-def _open_sums(_tenant: str, _name: str, generation: int, sums: MonthlySums) -> Flow[Counted]:
+def _open_sums(_tenant: Tenant, _name: str, generation: int, sums: MonthlySums) -> Flow[Counted]:
     """What an estimate takes: nothing is sealed for it."""
     yield from ()
     return sums.of(generation)

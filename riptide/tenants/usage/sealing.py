@@ -16,14 +16,15 @@ The contract, for whoever closes a month:
   the month is over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from riptide.errors import RiptideError
+from riptide.errors import RiptideError, UnknownTenant
 from riptide.names import check_tenant
 from riptide.store.keys import PARTITIONS, Keys
 from riptide.store.operation import Flow, Operation, ask_all
 from riptide.store.script import Script
+from riptide.tenants.usage.known import digest_of
 from riptide.tenants.usage.periods import Period, month
 from riptide.tenants.usage.reading import Counted, read_month
 
@@ -35,19 +36,23 @@ class NotSealed(RiptideError):
     """That generation of the month is not sealed yet in every partition."""
 
 
-def seal(keys: Keys, tenants: Sequence[str], month_name: str, generation: int = 0) -> Flow[None]:
+def seal(keys: Keys, tenants: Mapping[str, str], month_name: str, generation: int = 0) -> Flow[None]:
     """End `generation` of a month for `tenants`, in every partition; what was ended before stays as it is.
 
-    Raises InvalidInput, or NotSealed if the generation before it is still open.
+    `tenants` gives the incarnation of each: of one that was purged nothing comes into being again. Raises
+    InvalidInput; UnknownTenant for such a one; NotSealed if the generation before it is still open.
     """
     chosen = month(month_name)
     for tenant in tenants:
         check_tenant(tenant)
-    for start in range(0, len(tenants), _TENANTS_PER_CALL):
-        some = tenants[start : start + _TENANTS_PER_CALL]
+    everybody = list(tenants.items())
+    for start in range(0, len(everybody), _TENANTS_PER_CALL):
+        some = everybody[start : start + _TENANTS_PER_CALL]
         replies = yield from ask_all([_seal(keys, some, chosen, generation, p) for p in PARTITIONS])
         for reply in replies:
-            for tenant, sealed in zip(some, reply, strict=True):
+            for (tenant, _), sealed in zip(some, reply, strict=True):
+                if sealed < 0:
+                    raise UnknownTenant(f"the tenant {tenant!r} was purged meanwhile")
                 if sealed <= generation:
                     raise NotSealed(
                         f"{month_name} of tenant {tenant!r} has been sealed {sealed} times: generation "
@@ -56,13 +61,14 @@ def seal(keys: Keys, tenants: Sequence[str], month_name: str, generation: int = 
 
 
 def _seal(
-    keys: Keys, tenants: Sequence[str], chosen: Period, generation: int, partition: str
+    keys: Keys, tenants: Sequence[tuple[str, str]], chosen: Period, generation: int, partition: str
 ) -> Operation[list[int]]:
     def parse(reply: Any) -> list[int]:
         return list(reply)
 
-    names = [keys.seals(partition, tenant) for tenant in tenants]
-    return _SEAL.call(names, [chosen.name, chosen.expires, generation], parse)
+    names = [keys.gone(partition), *(keys.seals(partition, tenant) for tenant, _ in tenants)]
+    about = [text for tenant, incarnation in tenants for text in (digest_of(tenant), incarnation)]
+    return _SEAL.call(names, [chosen.name, chosen.expires, generation, *about], parse)
 
 
 def sealed_sums(keys: Keys, tenant: str, month_name: str, generation: int = 0) -> Flow[Counted]:

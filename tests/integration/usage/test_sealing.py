@@ -10,6 +10,7 @@ import pytest
 from riptide.errors import InvalidInput, MultiTenancyDisabled, UnknownTenant
 from riptide.reads.sync_client import RipTide, connect
 from riptide.store.keys import PARTITIONS
+from riptide.tenants.usage.known import digest_of
 from riptide.tenants.usage.periods import MONTHS_KEPT, month
 from riptide.tenants.usage.reading import Amounts, read_month
 from riptide.tenants.usage.sealing import NotSealed, seal, sealed_sums
@@ -19,6 +20,9 @@ from tests.support.waiting import eventually
 
 TENANTS = [f"tenant-{n}" for n in range(300)]  # more than one script call takes
 ACME = TENANTS[0]
+#: By their incarnations.
+ALL = dict.fromkeys(TENANTS, "5" * 16)
+MINE = {ACME: ALL[ACME]}
 NOW = datetime.now(UTC)
 #: Last month, whose last day's hours are kept, and the one before.
 LAST = month_before(NOW)
@@ -49,21 +53,21 @@ async def test_a_sealed_month_stays_and_what_comes_later_is_apart(
     with pytest.raises(NotSealed):
         store.drive(sealed_sums(keys, ACME, NAME))
     with pytest.raises(NotSealed):
-        store.drive(seal(keys, [ACME], NAME, 1))
+        store.drive(seal(keys, MINE, NAME, 1))
     for _ in range(2):
-        store.drive(seal(keys, TENANTS, NAME))
+        store.drive(seal(keys, ALL, NAME))
     first = store.drive(sealed_sums(keys, ACME, NAME))
     assert first.by_operation == {"render": Amounts(16, 160)}
     await use(deployment, 1)
     await use(deployment, 5, month_before(NOW, 2))  # another month is not sealed
-    store.drive(seal(keys, TENANTS, NAME))  # once more changes nothing
+    store.drive(seal(keys, ALL, NAME))  # once more changes nothing
     assert store.drive(sealed_sums(keys, ACME, NAME)) == first
     with pytest.raises(NotSealed):
         store.drive(sealed_sums(keys, ACME, NAME, 1))
     used = rt.usage.show(ACME, NAME)
     assert (used.operations, used.data_bytes, used.sealed) == (32, 176, True)
     assert used.adjustments.total == Amounts(16, 16)
-    store.drive(seal(keys, [ACME], NAME, 1))
+    store.drive(seal(keys, MINE, NAME, 1))
     assert store.drive(sealed_sums(keys, ACME, NAME, 1)).total == Amounts(16, 16)
     await use(deployment, 2)
     sums = store.drive(read_month(keys, ACME, NAME))
@@ -83,16 +87,29 @@ def test_a_month_sealed_in_some_partitions_is_not_sealed(deployment: Deployment,
         deployment.client.hset(keys.seals(partition, ACME), NAME, 1)
     with pytest.raises(NotSealed):
         rt.store.drive(sealed_sums(keys, ACME, NAME))
-    rt.store.drive(seal(keys, [ACME], NAME))
+    rt.store.drive(seal(keys, MINE, NAME))
     rt.store.drive(sealed_sums(keys, ACME, NAME))
 
 
 def test_seals_are_kept_as_long_as_the_sums_that_they_are_of(deployment: Deployment, rt: RipTide) -> None:
     keys = deployment.keys
     for name in (NAME, NOW_NAME, BEFORE):
-        rt.store.drive(seal(keys, [ACME], name))
+        rt.store.drive(seal(keys, MINE, name))
     expires = deployment.client.expiretime(keys.seals("10", ACME))
     assert expires == month(NOW_NAME).end + MONTHS_KEPT * 86_400
+
+
+@pytest.mark.parametrize("state", ["", " over"])
+def test_a_purged_tenant_gets_no_seals(deployment: Deployment, rt: RipTide, state: str) -> None:
+    keys = deployment.keys
+    for partition in PARTITIONS:
+        purged = {digest_of(ACME): 1, f"{digest_of(ACME)}:state": MINE[ACME] + state}
+        deployment.client.hset(keys.gone(partition), mapping=purged)
+    with pytest.raises(UnknownTenant, match="was purged meanwhile"):
+        rt.store.drive(seal(keys, ALL, NAME))
+    assert not any(deployment.client.exists(keys.seals(partition, ACME)) for partition in PARTITIONS)
+    rt.store.drive(seal(keys, {ACME: "6" * 16}, NAME))  # the next one that has its id
+    assert all(deployment.client.exists(keys.seals(partition, ACME)) for partition in PARTITIONS)
 
 
 @pytest.mark.parametrize("name", ["2026-13", "2026-1", "1969-12", "9999-12", "2026-11-01", "", "2026-11\n"])
@@ -103,7 +120,7 @@ def test_what_is_no_month(on_valkey: Deployment, name: str) -> None:
             with pytest.raises(InvalidInput):
                 call(ACME, name)
         with pytest.raises(InvalidInput):
-            rt.store.drive(seal(on_valkey.keys, [ACME], name))
+            rt.store.drive(seal(on_valkey.keys, MINE, name))
 
 
 def test_whose_usage_can_be_shown(on_valkey: Deployment) -> None:
@@ -115,7 +132,7 @@ def test_whose_usage_can_be_shown(on_valkey: Deployment) -> None:
                 call("acme:2026-11")
         assert rt.usage.show("default").operations == 0
         with pytest.raises(InvalidInput):
-            rt.store.drive(seal(on_valkey.keys, ["acme}:{globex"], NAME))
+            rt.store.drive(seal(on_valkey.keys, {"acme}:{globex": "0"}, NAME))
     with connect(config=on_valkey.settings()) as rt, pytest.raises(MultiTenancyDisabled):
         rt.usage.show(ACME)
 
