@@ -23,7 +23,7 @@ from riptide.cache.reading import opened, read, value_of
 from riptide.cache.sending import TENANT_ERRORS, Write, count_write, encrypt, resolve, write
 from riptide.cache.space import Space
 from riptide.cache.writing import MISSING, Options, prepare
-from riptide.errors import LoaderNotFound, ServerRefused, ServerUnavailable
+from riptide.errors import BlobError, LoaderNotFound, ServerRefused, ServerUnavailable
 from riptide.store.operation import Call, Flow, Pause, ask
 
 _FIRST_PAUSE_SECONDS = 0.002
@@ -220,7 +220,7 @@ def _fill(core: Core, ticket: Ticket, item: Write) -> Flow[bool]:
     except TENANT_ERRORS:
         core.stats.errors += 1
         return False
-    except (ServerUnavailable, ServerRefused) as error:
+    except (ServerUnavailable, ServerRefused, BlobError) as error:
         if isinstance(error, ServerRefused) and not isinstance(error.__cause__, OutOfMemoryError):
             raise
         core.stats.errors += 1
