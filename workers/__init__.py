@@ -19,10 +19,10 @@ HANDLERS: dict[str, Handler] = {
     "warm": Handler(warm.handle),
     # Slots of its own: an invalidation never waits behind loads.
     "invalidate": Handler(invalidate.handle, batch_size=50, slots=4),
-    # Merged in one script: the larger the batch, the less each costs. It may wait for the server, and nobody
-    # else should then.
+    # These are merged in one script: the larger the batch, the less each costs. They may wait for the server,
+    # and nobody else should then.
     "record_usage": Handler(record_usage.handle, batch_size=1000, slots=4, fair=False),
-    "record_access": Handler(record_access.handle),
+    "record_access": Handler(record_access.handle, batch_size=500, slots=2, fair=False),
     "checkpoint": Handler(checkpoint.handle),
     "restore": Handler(restore.handle),
     "reload": Handler(reload.handle),

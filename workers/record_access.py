@@ -1,5 +1,10 @@
-"""Will carry out `record_access`: popularity and statistics from reads (DESIGN §5)."""
+"""Carries out `record_access`: statistics of tenants, each report counted exactly once (DESIGN §5)."""
 
-from riptide.streams.later import arrives_later
+from collections.abc import Sequence
+from typing import Any
 
-handle = arrives_later("record_access")
+from riptide.streams.job import Job
+
+
+async def handle(batch: Sequence[Job], ctx: Any) -> None:
+    await ctx.rt.store.drive(ctx.accesses.count(batch))

@@ -1,14 +1,16 @@
 """What both faces of a cache share: keys, codec, counters, the server's time. It sends nothing."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
+from weakref import WeakSet
 
+from riptide.cache.access.tally import Tallies
 from riptide.cache.accounts.caps import caps_of
 from riptide.cache.codec import Codec
 from riptide.cache.server_time import ServerTime
 from riptide.cache.space import Digests, Space
-from riptide.cache.stats import CacheStats
 from riptide.clock import Clock, SystemClock
 from riptide.config import CacheSettings
 from riptide.errors import InvalidInput, RiptideError, UnknownTenant
@@ -48,7 +50,9 @@ class Core:
         self.keys, self.settings, self.tenants, self.ring = keys, settings, tenants, ring
         self.clock = clock or SystemClock()
         self.codec = Codec(settings)
-        self.stats = CacheStats()
+        self.tallies = Tallies()
+        #: Called when a namespace is met, and after a fork met anew.
+        self.on_new_space: Callable[[], None] = lambda: None
         self.time = ServerTime(self.clock)
         self.lease_ms = round(min(settings.lease_seconds, LONGEST_LEASE_SECONDS) * 1000)
         self.clustered = clustered
@@ -56,6 +60,7 @@ class Core:
         self.caps = caps_of(settings, tenants.settings)
         self._spaces: dict[tuple[str | None, str | None], Space] = {}
         self._looked: dict[str, float] = {}
+        _CORES.add(self)
 
     def space(self, tenant: str | None, namespace: str | None) -> Space | None:
         """The namespace's place; None if this process does not know the tenant yet: see `find`.
@@ -79,11 +84,23 @@ class Core:
         facts = self.tenants.known(owner)
         if facts is None:
             return None
-        space = Space(self.keys, self._digests, facts, name, self.caps)
+        space = Space(self.keys, self._digests, facts, name, self.caps, self.tallies.of(facts))
         if len(self._spaces) >= _MOST_SPACES:
             self._spaces.clear()
         self._spaces[tenant, namespace] = space
+        self.on_new_space()
         return space
+
+    def start_over(self) -> None:
+        """Meet all tenants anew: more were met than are counted one by one."""
+        self.tallies.start_over()
+        self._spaces.clear()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: what was counted before is not its own."""
+        for tally in self.tallies:
+            tally.leave_to_parent()
+        self._spaces.clear()
 
     def renew(self, space: Space) -> Flow[Space]:
         """The same place by what the tenant's record says now. Raises as `KnownTenants.learn`."""
@@ -122,6 +139,15 @@ class Core:
         self._looked[space.tenant] = now
         with suppress(UnknownTenant):
             yield from self.renew(space)
+
+
+def _leave_to_parents() -> None:
+    for core in list(_CORES):
+        core.leave_to_parent()
+
+
+_CORES: WeakSet[Core] = WeakSet()
+os.register_at_fork(after_in_child=_leave_to_parents)
 
 
 def milliseconds(seconds: Any, what: str, *, least: int = 1) -> int:

@@ -41,7 +41,7 @@ def by_keys_and_tags(
         return removed + (yield from by_tags(current, tag_ids))
 
     removed = yield from core.keep_up(space, flow)
-    core.stats.deletes += removed
+    space.tally.deletes += removed
     return removed
 
 

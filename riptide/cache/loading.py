@@ -75,14 +75,17 @@ class Job:
 
 def get_or_load(job: Job, *, refresh: bool = False) -> Flow[Found]:
     """The cached value, or what the loader says. Raises what the loader raises, but for LoaderNotFound."""
-    core, ticket = job.core, Ticket.of(job.space, job.key)
+    core, tally, ticket = job.core, job.space.tally, Ticket.of(job.space, job.key)
     if not refresh:
+        began = tally.begin()
         pair = yield from ask(read(ticket.shard, ticket.digest))
         value = yield from value_of(core, ticket.shard, ticket.digest, pair)
+        if began:
+            tally.end(began)
         if value is Miss.NEGATIVE or not isinstance(value, Miss):
-            core.stats.hits += 1
+            tally.hits += 1
             return Found(_or_missing(value))
-    core.stats.misses += 1
+    tally.misses += 1
     return (yield from _lease_or_wait(job, ticket, refresh))
 
 
@@ -178,7 +181,7 @@ def _in_background(job: Job, ticket: Ticket) -> Flow[None]:
 
 def _load_and_pack(job: Job) -> Flow[Write]:
     """Raises what the loader raises, but for LoaderNotFound; InvalidInput for what cannot be cached."""
-    job.core.stats.loads += 1
+    job.space.tally.loads += 1
     try:
         loaded = yield Call(job.load)
     except LoaderNotFound:
@@ -209,7 +212,7 @@ def _yielded(core: Core, item: Write) -> Any:
 def _fill(core: Core, ticket: Ticket, item: Write) -> Flow[bool]:
     """Store under the lease. What keeps it from being stored is counted: the value is at hand, and the caller
     gets it."""
-    written = False
+    written, tally = False, item.shard.space.tally
     try:
         for _ in range(_TRIES):
             yield from encrypt(core, item)
@@ -218,15 +221,15 @@ def _fill(core: Core, ticket: Ticket, item: Write) -> Flow[bool]:
             if written or reply == 0:
                 break
     except TENANT_ERRORS:
-        core.stats.errors += 1
+        tally.errors += 1
         return False
     except (ServerUnavailable, ServerRefused, BlobError) as error:
         if isinstance(error, ServerRefused) and not isinstance(error.__cause__, OutOfMemoryError):
             raise
-        core.stats.errors += 1
+        tally.errors += 1
         return False
     if written:
-        count_write(core, item)
+        count_write(item)
     else:
-        core.stats.refused += 1
+        tally.refused += 1
     return written

@@ -45,7 +45,7 @@ def quick(core: Core, shard: Shard, digest: str, pair: Pair) -> Any:
     kind = type(value)
     if kind is Miss or kind is Aging:
         return UNSETTLED
-    core.stats.hits += 1
+    shard.space.tally.hits += 1
     return value
 
 
@@ -53,9 +53,9 @@ def settle(core: Core, shard: Shard, digest: str, pair: Pair, default: Any) -> F
     """The value of what `read` brought, or `default`; a damaged entry is removed. Counts the read."""
     value = yield from value_of(core, shard, digest, pair)
     if isinstance(value, Miss):
-        core.stats.misses += 1
+        shard.space.tally.misses += 1
         return default
-    core.stats.hits += 1
+    shard.space.tally.hits += 1
     return value
 
 
@@ -84,12 +84,12 @@ def opened(core: Core, shard: Shard, digest: str, data: bytes, epoch: bytes) -> 
         value = open_value(data, epoch, core.codec)
         if value is LOCKED:
             if (plain := (yield from unlock(core, shard, digest, data))) is None:
-                core.stats.foreign += 1
+                shard.space.tally.foreign += 1
                 yield from discard(shard, digest, data)
                 return Miss.FOREIGN
             value = open_value(plain, epoch, core.codec)
     except Damaged:
-        core.stats.damaged += 1
+        shard.space.tally.damaged += 1
         yield from discard(shard, digest, data)
         return Miss.DAMAGED
     return value
@@ -117,6 +117,8 @@ def get_many(core: Core, space: Space, keys: Iterable[str]) -> Flow[dict[str, An
     parts = [part for whole in space.split(keys) for part in _cut(whole)]
     if not parts:
         return {}
+    tally = space.tally
+    began = tally.begin()
     groups = [[part] for part in parts] if core.clustered else [parts]
     if len(groups) == 1:
         replies = [(yield from ask(_read_parts(parts)))]
@@ -135,8 +137,10 @@ def get_many(core: Core, space: Space, keys: Iterable[str]) -> Flow[dict[str, An
     if len(found) < asked:
         for group, reply in zip(groups, replies, strict=True):
             yield from _look_closer(core, group, reply, found)
-    core.stats.hits += len(found)
-    core.stats.misses += asked - len(found)
+    tally.hits += len(found)
+    tally.misses += asked - len(found)
+    if began:
+        tally.end(began)
     return found
 
 
@@ -196,7 +200,7 @@ def entry_at(core: Core, shard: Shard, digest: str) -> Flow[Entry | Miss]:
     try:
         entry = open_entry(plain, epoch, core.codec)
     except Damaged:
-        core.stats.damaged += 1
+        shard.space.tally.damaged += 1
         yield from discard(shard, digest, data)
         return Miss.DAMAGED
     if isinstance(entry, Miss):

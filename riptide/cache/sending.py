@@ -106,7 +106,7 @@ def complete(core: Core, item: Write, reply: Any) -> Flow[None]:
     """Do what is left to be done for one entry after `write` has been answered. Raises as `write_all`."""
     for _ in range(_TRIES):
         if reply == 1 or (yield from resolve(core, item, reply)):
-            count_write(core, item)
+            count_write(item)
             return
         yield from encrypt(core, item)
         reply = yield from ask(write(item))
@@ -139,7 +139,7 @@ def _write_batch(core: Core, items: list[Write], errors: list[RiptideError]) -> 
                 errors.append(error)
                 continue
             if written:
-                count_write(core, item)
+                count_write(item)
             else:
                 again.append(item)
         if not again:
@@ -199,10 +199,11 @@ def _send(items: list[Write]) -> Flow[list[Any]]:
     return (yield from ask_all([write(item) for item in items]))
 
 
-def count_write(core: Core, item: Write) -> None:
-    core.stats.sets += 1
-    core.stats.value_bytes += item.value_bytes
-    core.stats.stored_bytes += len(item.packed)
+def count_write(item: Write) -> None:
+    tally = item.shard.space.tally
+    tally.sets += 1
+    tally.value_bytes += item.value_bytes
+    tally.stored_bytes += len(item.packed)
 
 
 def _batches(items: Sequence[Write]) -> Iterable[list[Write]]:

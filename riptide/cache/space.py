@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
+from riptide.cache.access.tally import Tally
 from riptide.cache.accounts.caps import Caps
 from riptide.errors import InvalidInput
 from riptide.names import check_key, check_namespace, check_tag
@@ -97,10 +98,12 @@ class Shard:
 class Space:
     """One namespace of one tenant. Raises InvalidInput before any key is built from a bad name."""
 
-    __slots__ = ("_digests", "caps", "facts", "name", "shards")
+    __slots__ = ("_digests", "caps", "facts", "name", "shards", "tally")
 
-    def __init__(self, keys: Keys, digests: Digests, facts: Facts, namespace: str, caps: Caps) -> None:
-        self.facts, self.name = facts, check_namespace(namespace)
+    def __init__(
+        self, keys: Keys, digests: Digests, facts: Facts, namespace: str, caps: Caps, tally: Tally
+    ) -> None:
+        self.facts, self.name, self.tally = facts, check_namespace(namespace), tally
         self.shards = [Shard(keys, tag, self) for tag in facts.tags]
         self.caps = caps.arguments(len(self.shards))
         self._digests = digests

@@ -137,7 +137,6 @@ NOT_YET = {
     "state.checkpoint_compression": _CHECKPOINTS,
     "state.enable_graceful_shutdown": "every shutdown is graceful; a second SIGTERM stops at once",
     "performance.target_cache_access_ms": _METRICS,
-    "performance.enable_monitoring": _METRICS,
     "performance.enable_metrics": _METRICS,
     "performance.metrics_interval_seconds": _METRICS,
     "security.enable_rbac": _API,

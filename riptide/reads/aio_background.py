@@ -1,9 +1,12 @@
-"""What the asynchronous cache does behind its caller's back: refresh stale values, flush buffered writes."""
+"""What the asynchronous cache does behind its caller's back: refresh stale values, flush buffered writes,
+report what it did."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
+from riptide.cache.access.reports import REPORT_SECONDS
 from riptide.logger import get_logger
 
 _log = get_logger("riptide.cache")
@@ -18,6 +21,8 @@ class AsyncBackground:
         self._flush, self._flush_seconds, self._failed = flush, flush_seconds, failed
         self._tasks: set[asyncio.Task[Any]] = set()
         self._flusher: asyncio.Task[Any] | None = None
+        self._reporter: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
         self._closed = False
 
     def submit(self, work: Awaitable[None]) -> None:
@@ -42,6 +47,19 @@ class AsyncBackground:
         if not await self._guarded("cache_write_behind_failed", self._flush()):
             self.schedule_flush()
 
+    def start_reports(self, report: Callable[[], Awaitable[float]]) -> None:
+        """Await `report` from time to time from now on; it answers the seconds until the next time."""
+        if self._reporter is None and not self._closed:
+            self._reporter = asyncio.ensure_future(self._report_loop(report))
+
+    async def _report_loop(self, report: Callable[[], Awaitable[float]]) -> None:
+        pause = REPORT_SECONDS
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), pause)
+                return
+            pause = await report()
+
     async def _guarded(self, event: str, work: Awaitable[None]) -> bool:
         try:
             await work
@@ -54,6 +72,9 @@ class AsyncBackground:
     async def aclose(self) -> None:
         """Cancel the tasks; a refresh that is cut short leaves its key to the next reader."""
         self._closed = True
+        self._stopped.set()
+        if self._reporter is not None:
+            await self._reporter  # not cancelled: whether a report was sent would not be known
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -34,7 +34,9 @@ class AsyncRipTide:
     def __init__(self, parts: Parts, store: AsyncStore) -> None:
         self.settings = parts.settings
         self.store = store
-        self.cache = AsyncCache(store, parts.keys, parts.settings.cache, parts.known, ring=parts.ring)
+        self.cache = AsyncCache(
+            store, parts.keys, parts.settings.cache, parts.known, ring=parts.ring, publisher=parts.reporter
+        )
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = AsyncTenants(store, parts.registry, export)
         self.quotas = AsyncQuotasFace(store, parts.quotas)

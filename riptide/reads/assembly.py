@@ -28,9 +28,12 @@ from riptide.tenants.usage.flows import UsageFlows
 
 @dataclass(frozen=True, slots=True)
 class Parts:
+    """`reporter` publishes what is done with the cache; None: nobody is told."""
+
     settings: Settings
     keys: Keys
     publisher: Publisher
+    reporter: Publisher | None
     resting: Resting
     registry: Registry
     known: KnownTenants
@@ -78,11 +81,15 @@ def assemble(
     quotas = Quotas(keys, settings, known, registry)
     usage = UsageFlows(keys, known, publisher, clock or SystemClock())
     billing = Billing(keys, settings, known, lambda: registry.plans)
+    # Where a test moves the clock nothing happens by itself.
+    reporter = publisher if settings.performance.enable_monitoring and clock is None else None
+    resting = Resting(keys, models)
     return Parts(
         settings,
         keys,
         publisher,
-        Resting(keys, models),
+        reporter,
+        resting,
         registry,
         known,
         quotas,

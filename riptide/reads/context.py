@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from riptide.cache.access.counting import AccessCounting
 from riptide.cache.loaders.registry import Loaders, open_loaders
 from riptide.config import Settings
 from riptide.logger import get_logger
@@ -20,6 +21,7 @@ class Context:
     loaders: Loaders
     log: Any
     counting: Counting
+    accesses: AccessCounting
 
     @property
     def settings(self) -> Settings:
@@ -45,5 +47,6 @@ class Context:
 def make_context(rt: AsyncRipTide) -> Context:
     """Raises ConfigError if a module of `workers.modules` cannot be used."""
     loaders = open_loaders(rt.settings.cache, rt.settings.workers.modules)
-    counting = Counting(Keys(rt.settings.cache.key_prefix))
-    return Context(rt, loaders, get_logger("riptide.handler"), counting)
+    keys = Keys(rt.settings.cache.key_prefix)
+    accesses = AccessCounting(keys, rt.settings.tenant)
+    return Context(rt, loaders, get_logger("riptide.handler"), Counting(keys), accesses)

@@ -1,10 +1,12 @@
-"""What the synchronous cache does behind its caller's back: refresh stale values, flush buffered writes."""
+"""What the synchronous cache does behind its caller's back: refresh stale values, flush buffered writes,
+report what it did."""
 
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from riptide.cache.access.reports import REPORT_SECONDS
 from riptide.logger import get_logger
 
 _log = get_logger("riptide.cache")
@@ -23,6 +25,7 @@ class Background:
         self._process = os.getpid()
         self._pool: ThreadPoolExecutor | None = None
         self._flusher: threading.Thread | None = None
+        self._reporter: threading.Thread | None = None
         self._dirty = threading.Event()
         self._stop = threading.Event()
 
@@ -53,6 +56,22 @@ class Background:
             if not self._guarded("cache_write_behind_failed", self._flush):
                 self._dirty.set()
 
+    def start_reports(self, report: Callable[[], float]) -> None:
+        """Call `report` from time to time from now on; it answers the seconds until the next time."""
+        with self._lock:
+            if self._process != os.getpid():
+                self._reset()
+            if self._reporter is None and not self._stop.is_set():
+                self._reporter = threading.Thread(
+                    target=self._report_loop, args=(report,), name="riptide-report", daemon=True
+                )
+                self._reporter.start()
+
+    def _report_loop(self, report: Callable[[], float]) -> None:
+        pause = REPORT_SECONDS
+        while not self._stop.wait(pause):
+            pause = report()
+
     def _guarded(self, event: str, work: Callable[[], None]) -> bool:
         try:
             work()
@@ -69,8 +88,9 @@ class Background:
                 return
             self._stop.set()
             self._dirty.set()
-            pool, flusher = self._pool, self._flusher
-        if flusher is not None:
-            flusher.join()
+            pool, threads = self._pool, (self._flusher, self._reporter)
+        for thread in threads:
+            if thread is not None:
+                thread.join()
         if pool is not None:
             pool.shutdown(cancel_futures=True)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, Unpack
 
 from riptide.cache import invalidation, loading, reading, sending, writing
+from riptide.cache.access.reports import Reports
+from riptide.cache.access.statistics import Statistics, statistics
 from riptide.cache.buffer import WriteBuffer, flush
 from riptide.cache.core import Core
 from riptide.cache.decorating import key_maker
@@ -18,10 +20,12 @@ from riptide.cache.writing import Keeping
 from riptide.clock import Clock
 from riptide.config import CacheSettings
 from riptide.errors import InvalidInput, ServerRefused, ServerUnavailable, WriteBehindFull
+from riptide.names import DEFAULT_TENANT
 from riptide.reads.sync_background import Background
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, Operation
 from riptide.store.sync import Store
+from riptide.streams.publishing import Publisher
 from riptide.tenants.facts import KnownTenants
 from riptide.tenants.keyring.ring import KeyRing
 
@@ -47,12 +51,17 @@ class Cache:
         tenants: KnownTenants,
         clock: Clock | None = None,
         ring: KeyRing | None = None,
+        publisher: Publisher | None = None,
     ) -> None:
+        """With a `publisher` what is done is reported, for `statistics`."""
         self._store = store
         self._core = Core(keys, settings, tenants, clock, ring=ring, clustered=store.clustered)
         self._buffer = WriteBuffer(settings.write_behind_max_entries)
         self._flushing = threading.Lock()
         self._background = Background(self.flush, settings.write_behind_flush_seconds, self._count_error)
+        self._reports = None if publisher is None else Reports(self._core, publisher)
+        if self._reports is not None:
+            self._core.on_new_space = functools.partial(self._background.start_reports, self._report)
 
     @property
     def core(self) -> Core:
@@ -66,11 +75,15 @@ class Cache:
         core = self._core
         space = core.space(tenant, namespace) or self._find(tenant, namespace)
         shard, digest = space.place(key)
+        tally = space.tally
+        began = tally.begin()
         pair = self._run(reading.read(shard, digest))
         value = reading.quick(core, shard, digest, pair)
-        if value is not reading.UNSETTLED:
-            return value
-        return self._drive(reading.settle(core, shard, digest, pair, default))
+        if value is reading.UNSETTLED:
+            value = self._drive(reading.settle(core, shard, digest, pair, default))
+        if began:
+            tally.end(began)
+        return value
 
     def get_many(
         self, keys: Iterable[str], *, tenant: str | None = None, namespace: str | None = None
@@ -111,7 +124,7 @@ class Cache:
             return
         reply = self._run(sending.write(item))
         if reply == 1:
-            sending.count_write(self._core, item)
+            sending.count_write(item)
         else:
             self._drive(sending.complete(self._core, item, reply))
 
@@ -284,13 +297,25 @@ class Cache:
             self._drive(flush(self._core, self._buffer))
 
     def stats(self) -> CacheStats:
-        """What this process has done with the cache so far."""
-        return self._core.stats.copy()
+        """What this client has done with the cache so far, for all tenants."""
+        return self._core.tallies.total()
+
+    def statistics(self, tenant: str | None = None) -> Statistics:
+        """What all processes have done with a tenant's entries, as far as workers have counted it, and what
+        it holds."""
+        name = DEFAULT_TENANT if tenant is None else tenant
+        return self._drive(statistics(self._core.keys, self._core.tenants, name))
 
     def close(self) -> None:
-        """Stop the threads and flush. The store is its owner's to close."""
+        """Stop the threads, flush and report. The store is its owner's to close."""
         self._background.close()
         self.flush()
+        if self._reports is not None and not self._reports.failing:
+            self._report()
+
+    def _report(self) -> float:
+        assert self._reports is not None
+        return self._store.drive(self._reports.send())
 
     def _space(self, tenant: str | None, namespace: str | None) -> Space:
         return self._core.space(tenant, namespace) or self._find(tenant, namespace)
@@ -327,4 +352,4 @@ class Cache:
             raise
 
     def _count_error(self) -> None:
-        self._core.stats.errors += 1
+        self._core.tallies.others.errors += 1

@@ -32,7 +32,9 @@ class RipTide:
     def __init__(self, parts: Parts, store: Store) -> None:
         self.settings = parts.settings
         self.store = store
-        self.cache = Cache(store, parts.keys, parts.settings.cache, parts.known, ring=parts.ring)
+        self.cache = Cache(
+            store, parts.keys, parts.settings.cache, parts.known, ring=parts.ring, publisher=parts.reporter
+        )
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = Tenants(store, parts.registry, export)
         self.quotas = QuotasFace(store, parts.quotas)

@@ -89,6 +89,15 @@ class Keys:
         """Hash: month -> how often the tenant's sums of it have been sealed here."""
         return f"{self.prefix}:usage:{{{partition}}}:{tenant}:seals"
 
+    def access(self, partition: str, tenant: str) -> str:
+        """Hash: sums of what processes have reported of a tenant's entries, as far as they were counted here;
+        and, by their place in the hour, those of the last 60 minutes."""
+        return f"{self.prefix}:access:{{{partition}}}:{tenant}:sums"
+
+    def access_processes(self, partition: str, tenant: str) -> str:
+        """Sorted set: process -> when it reported last (s), of the last hour."""
+        return f"{self.prefix}:access:{{{partition}}}:{tenant}:processes"
+
     def gone(self, partition: str) -> str:
         """Hash: digest of a purged tenant's id -> when (server ms); and, with `:dropped`, how many of its
         records came too late."""

@@ -12,7 +12,6 @@ from riptide.streams.registry import Handle
 LATER: Mapping[str, str] = MappingProxyType(
     {
         "checkpoint": "writing checkpoints",
-        "record_access": "popularity",
         "reload": "live configuration",
         "restore": "restoring checkpoints",
         "spill": "spilling",

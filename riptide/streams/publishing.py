@@ -78,6 +78,11 @@ class Publisher:
         self._server_counts_delays = server_counts_delays
         self._lanes = Lanes(clock, settings.lane_ttl_seconds)
 
+    @property
+    def repeats_seconds(self) -> float:
+        """For so long `publish_again` is safe."""
+        return self._settings.lane_ttl_seconds / 2
+
     def publish(self, outgoing: Outgoing, key: str | None = None, at_least_seconds: int = 0) -> Flow[Ref]:
         """Publish one command; with an idempotency `key`, once within `streams.idempotency_window_seconds`,
         or within `at_least_seconds` where that is longer.

@@ -1,5 +1,6 @@
 """Caches for tests that are not about tenants: every tenant is there, has no record and no caps."""
 
+from riptide.cache.access.tally import Tally
 from riptide.cache.accounts.caps import Caps
 from riptide.cache.core import Core
 from riptide.cache.space import Digests, Space
@@ -29,7 +30,7 @@ class Anybody(KnownTenants):
 
 def space_of(keys: Keys, tenant: str, namespace: str, shards: int = 1, version: str = "1") -> Space:
     """A namespace of such a tenant."""
-    return Space(keys, Digests(version), Facts(tenant, shards=shards), namespace, _NO_CAPS)
+    return Space(keys, Digests(version), Facts(tenant, shards=shards), namespace, _NO_CAPS, Tally())
 
 
 def found(core: Core, tenant: str | None = None, namespace: str | None = None) -> Space:

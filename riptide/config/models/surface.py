@@ -31,7 +31,7 @@ class PerformanceSettings(Section):
     target_cache_access_ms: Milliseconds = Field(
         5, description="Milliseconds that a cache access should take at most."
     )
-    enable_monitoring: bool = Field(True, description="Measure accesses and commands.")
+    enable_monitoring: bool = Field(True, description="Measure accesses, and report them to the workers.")
     enable_metrics: bool = Field(True, description="Export what is measured as Prometheus metrics.")
     metrics_interval_seconds: WholeSeconds = Field(
         60, description="Seconds between two collections of metrics."

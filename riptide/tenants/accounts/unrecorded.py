@@ -16,6 +16,10 @@ def meet(keys: Keys, tenant: str) -> Operation[int]:
     return _MEET.call([_noted(keys)], [tenant], int)
 
 
+def is_met(keys: Keys, tenant: str) -> Operation[bool]:
+    return Operation(("ZSCORE", _noted(keys), tenant), lambda score: score is not None)
+
+
 def met(keys: Keys) -> Flow[list[str]]:
     """All that were noted, in order."""
 

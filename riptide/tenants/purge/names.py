@@ -28,7 +28,7 @@ class Names:
         start, name = re.escape(prefix), re.escape(tenant)
         words, tag = "|".join(FAMILIES), rf"{name}(?:\.[0-9]+)?"
         self._own = re.compile(rf"{start}:(?:{words}):\{{({tag})\}}(?::.*)?", re.DOTALL)
-        self._usage = re.compile(rf"{start}:usage:\{{([0-9]+)\}}:{name}:.*", re.DOTALL)
+        self._usage = re.compile(rf"{start}:(?:usage|access):\{{([0-9]+)\}}:{name}:.*", re.DOTALL)
         #: For MATCH: it finds them all, and others too.
         self.pattern = f"{prefix}:*{tenant}*"
 
@@ -38,7 +38,7 @@ class Names:
         return found and found[1]
 
     def partition(self, name: str) -> str | None:
-        """The partition in which a key holds usage of the tenant."""
+        """The partition in which a key holds usage of the tenant, or what was reported of its entries."""
         found = self._usage.fullmatch(name)
         return found and found[1]
 

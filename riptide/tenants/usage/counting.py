@@ -19,7 +19,7 @@ from riptide.store.operation import Arg, Flow, Operation
 from riptide.store.script import Script
 from riptide.streams.effect import Hold, Undone
 from riptide.streams.job import Buried, HandedBack, Job, Outcome
-from riptide.tenants.usage.known import Home, KnownTenants, digest_of, homes_of
+from riptide.tenants.usage.known import KnownTenants, digest_of, home_of, homes_of
 from riptide.tenants.usage.merging import METRICS, Sums, amounts_of, merge, names_of, received_ms
 from riptide.tenants.usage.periods import END_MS, HOUR_MS, MONTHS_KEPT, Period, hour, month_of
 
@@ -68,8 +68,8 @@ class Counting:
 
     def _judge(self, job: Job, moment: int, received: int) -> None:
         """Of a tenant that has no record here, or was purged: what it did before is dropped."""
-        home = job.entry.partition, job.message.tenant or DEFAULT_TENANT
-        if self._is_of_purged(job, home):
+        home = home_of(job)
+        if self._known.is_of_purged(job, home):
             job.effect = self
         elif self._known.exists(home):
             self._judge_time(job, moment, received)
@@ -84,11 +84,6 @@ class Counting:
             job.fail(Dead(f"what was at {_shown(moment)} is not kept any more", reason="too-old"))
         else:
             job.effect = self
-
-    def _is_of_purged(self, job: Job, home: Home) -> bool:
-        """Whether it was issued before its tenant was purged; a tenant of that name may be there again."""
-        first = int(job.message.first.partition("-")[0])
-        return min(job.message.at_ms, first) < self._known.purged_ms(home)
 
     # The effect
 
@@ -140,7 +135,7 @@ class Counting:
             job: tenant
             for job in jobs
             if purged and (tenant := job.message.tenant or DEFAULT_TENANT) in purged
-            if self._is_of_purged(job, (partition, tenant))
+            if self._known.is_of_purged(job, (partition, tenant))
         }
 
     def _changed(self, partition: str, tenant: str, jobs: Sequence[Job]) -> Mapping[Job, Outcome]:

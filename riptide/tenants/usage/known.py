@@ -25,6 +25,10 @@ def digest_of(tenant: str) -> str:
     return hashlib.blake2b(tenant.encode(), digest_size=16).hexdigest()
 
 
+def home_of(job: Job) -> Home:
+    return job.entry.partition, job.message.tenant or DEFAULT_TENANT
+
+
 def homes_of(jobs: Iterable[Job]) -> set[Home]:
     return {(job.entry.partition, job.message.tenant or DEFAULT_TENANT) for job in jobs}
 
@@ -79,6 +83,11 @@ class KnownTenants:
     def purged_ms(self, home: Home) -> int:
         """When it was purged (Unix ms); 0: never."""
         return self._purged.get(home, 0)
+
+    def is_of_purged(self, job: Job, home: Home) -> bool:
+        """Whether it was issued before its tenant was purged; a tenant of that name may be there again."""
+        first = int(job.message.first.partition("-")[0])
+        return min(job.message.at_ms, first) < self.purged_ms(home)
 
 
 def _lives(incarnation: Any) -> bool:

@@ -1,4 +1,5 @@
-"""`riptide cache audit`: it recounts from the keys, and says where accounts differ from them."""
+"""`riptide cache`: `audit` recounts from the keys, and says where accounts differ from them;
+`stats` tells what was done."""
 
 import random
 import threading
@@ -9,6 +10,7 @@ import pytest
 import riptide as library
 from riptide.store.keys import Keys
 from tests.integration.cli.conftest import Cli
+from tests.support.access import KIND, add, drain
 from tests.support.deployment import Deployment
 
 ON = [("TENANT_ENABLED", "true")]
@@ -82,4 +84,38 @@ def test_it_names_what_differs(rt: library.RipTide, riptide: Cli, deployment: De
     assert "acme.1  bytes in all" in one.out
     unknown = riptide("cache", "audit", "--tenant", "nobody", extra=ON)
     assert unknown.code == 1
+    assert "there is no tenant 'nobody'" in unknown.err
+
+
+async def test_stats(rt: library.RipTide, riptide: Cli, deployment: Deployment) -> None:
+    for number in range(10):
+        rt.cache.set(f"k{number}", "x" * 100, tenant="globex", ttl=5000)
+    rt.cache.close()
+    add(deployment, "globex", process="elsewhere", hits=300, misses=100, timed=4, timed_us=10_050)
+    add(deployment, "globex", value_bytes=10**6, stored_bytes=10**5)
+    await drain(deployment, deployment.settings(tenant={"enabled": True}))
+    shown = riptide("cache", "stats", "--tenant", "globex", "--json", extra=ON).json
+    assert shown["tenant"] == "globex"
+    assert (shown["total_keys"], shown["processes"]) == (10, 2)
+    assert shown["memory_usage_bytes"] == rt.cache.statistics("globex").memory_usage_bytes > 10 * 400
+    assert (shown["hit_rate"], shown["miss_rate"]) == (0.75, 0.25)
+    assert shown["avg_access_time_us"] == 2512.5
+    assert shown["ops_per_second"] == 410 / shown["window_seconds"]
+    totals = shown["totals"]
+    assert shown["avg_compression_ratio"] == totals["value_bytes"] / totals["stored_bytes"] > 9
+    assert shown["evictions"] == {"policy": 0, "deployment": 0, "garbage": 0, "expired": 0}
+    assert (totals["hits"], totals["sets"]) == (300, 10)
+
+    table = riptide("cache", "stats", "--tenant", "globex", extra=ON)
+    assert table.code == 0
+    rows = {line.split("  ")[0]: line.split()[-1] for line in table.out.splitlines()}
+    for name in (*shown.keys() - {"tenant", "evictions", "window_seconds", "processes", "totals"}, "hits"):
+        assert name in rows
+    assert (rows["hit_rate"], rows["avg_access_time_us"], rows["total_keys"]) == ("75.00%", "2,512.50", "10")
+    assert rows["evictions: expired"] == "0"
+    assert "2 processes" in table.out
+    empty = riptide("cache", "stats", extra=ON)
+    assert "Cache of default" in empty.out
+    unknown = riptide("cache", "stats", "--tenant", "nobody", extra=ON)
+    assert (unknown.code, deployment.letters(KIND)) == (1, [])
     assert "there is no tenant 'nobody'" in unknown.err

@@ -19,6 +19,7 @@ from riptide.streams.registry import CommandType
 from riptide.streams.status import Status
 from riptide.tenants.usage.counting import Counting
 from riptide.tenants.usage.known import digest_of
+from tests.support import access
 from tests.support.deployment import Deployment
 from tests.support.purged import UNFINISHED, Dump, dump, have_everything, of_tenant
 from tests.support.waiting import PATIENCE, aeventually
@@ -165,6 +166,18 @@ async def test_a_load_that_lasts_longer_brings_nothing_into_a_new_tenant(on_valk
         assert rt.cache.get("k", tenant="zqjxw") is None
 
 
+async def test_what_was_counted_of_it_before_is_told_nobody(on_valkey: Deployment) -> None:
+    settings = on_valkey.settings(**ON)
+    with riptide.connect(config=settings) as rt:
+        for tenant in ("zqjxw", "zqjxw2"):
+            rt.tenants.create(tenant)
+            rt.cache.set("k", 1, tenant=tenant)
+        await purge(settings, "zqjxw")
+        rt.tenants.create("zqjxw")
+    reported = [fields[b"tenant"] for _, _, fields in on_valkey.entries("record_access")]
+    assert reported == [b"zqjxw2"]
+
+
 async def test_usage_that_comes_meanwhile_is_dropped_and_counted(deployment: Deployment) -> None:
     settings, client, keys = deployment.settings(**ON), deployment.client, deployment.keys
     foreign = next(p for p in PARTITIONS if p != partition_of("zqjxw"))
@@ -180,6 +193,7 @@ async def test_usage_that_comes_meanwhile_is_dropped_and_counted(deployment: Dep
             for tenant in ("zqjxw", "zqjxw2"):
                 fields = {"tenant": tenant, "body": '{"operation":"render"}'}
                 sent.append(other.add("record_usage", fields, foreign))
+                other.add("record_access", {"tenant": tenant, "body": '{"hits":1,"process":"p"}'}, foreign)
         other.close()
 
     producer = threading.Thread(target=produce)
@@ -187,11 +201,14 @@ async def test_usage_that_comes_meanwhile_is_dropped_and_counted(deployment: Dep
     counting = Counting(keys)
     async with (
         await aconnect(config=settings) as client_of,
-        running_worker(settings, [*TYPES, COUNTS], counting=counting),
+        running_worker(
+            settings, [*TYPES, COUNTS, access.TYPE], counting=counting, accesses=access.counting_for(settings)
+        ),
     ):
 
         async def is_counted() -> bool:
-            return any(True for _ in client.scan_iter(f"{deployment.prefix}:usage:*:zqjxw:*", count=5000))
+            used = client.scan_iter(f"{deployment.prefix}:usage:*:zqjxw:*", count=5000)
+            return any(True for _ in used) and bool(access.keys_of(deployment, ["zqjxw"]))
 
         await aeventually(is_counted, "usage to be counted")
         ended = await client_of.wait(await client_of.tenants.delete("zqjxw"), PATIENCE)
@@ -199,11 +216,13 @@ async def test_usage_that_comes_meanwhile_is_dropped_and_counted(deployment: Dep
         producer.join()
 
         async def at_rest() -> bool:
-            return deployment.at_rest("record_usage")
+            return deployment.at_rest("record_usage", "record_access")
 
         await aeventually(at_rest, "all records to be judged")
     assert ended.state == "done"
     assert not list(client.scan_iter(f"{deployment.prefix}:usage:*:zqjxw:*", count=5000))
+    assert not access.keys_of(deployment, ["zqjxw"])
+    assert int(client.hget(keys.access(foreign, "zqjxw2"), "hits")) == len(sent) / 2
     gone = client.hgetall(keys.gone(foreign))
     dropped = int(gone.get(f"{digest_of('zqjxw')}:dropped".encode(), 0))
     assert dropped + ended.value["commands"] > 0

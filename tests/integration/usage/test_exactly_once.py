@@ -1,27 +1,23 @@
 """The effect, call by call: whatever is delivered, repeated or taken away, each record counts once."""
 
-import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from commands import RecordUsage
 from riptide.reads.aio_client import aconnect
-from riptide.store.aio import AsyncStore
 from riptide.store.keys import GROUP, partition_of
-from riptide.streams.completion import FENCED, Completion
+from riptide.streams.completion import FENCED
 from riptide.streams.effect import Undone, sort_out
-from riptide.streams.job import Applied, Job, Outcome, parse_job
-from riptide.streams.message import Entry, read
-from riptide.streams.takeover import PartitionOps
+from riptide.streams.job import Applied, Job
 from riptide.tenants.usage.counting import Counting
 from tests.support.deployment import Deployment
+from tests.support.hand import Hand
 from tests.support.usage import KIND, by_month, counted, make_tenants
 
 TENANT = "acme"
@@ -29,53 +25,12 @@ PARTITION = partition_of(TENANT)
 ME = "host.1.1"
 
 
-class Hand:
-    """One consumer, step by step."""
-
-    def __init__(self, deployment: Deployment, store: AsyncStore, name: str = ME) -> None:
-        self.deployment, self.store, self.name = deployment, store, name
-        settings = deployment.settings(tenant={"enabled": True})
-        self.ops = PartitionOps(deployment.keys, [KIND], PARTITION)
-        self.completion = Completion(deployment.keys, settings.streams, name)
-        self.counting = Counting(deployment.keys)
-
-    async def join(self) -> None:
-        await self.store.run(self.ops.raise_fence(self.name))
-        await self.store.run(self.ops.ensure_groups(self.name))
-
-    async def take(self, count: int = 100) -> list[Job]:
-        key = self.deployment.keys.commands(KIND, PARTITION)
-        reply = await asyncio.to_thread(
-            self.deployment.client.execute_command,
-            "XREADGROUP", "GROUP", GROUP, self.name, "COUNT", count, "STREAMS", key, ">",
-        )  # fmt: skip
-        rows = self._rows(reply)
-        jobs = []
-        for entry_id, fields in rows:
-            entry = Entry(KIND, PARTITION, entry_id, fields)
-            jobs.append(parse_job(entry, read(entry, 2**20), RecordUsage, None))
-        await self.store.drive(self.counting.count(jobs))
-        return jobs
-
-    @staticmethod
-    def _rows(reply: Any) -> list[tuple[str, list[bytes]]]:
-        streams = list(reply.items()) if isinstance(reply, dict) else reply or []
-        return [
-            (entry.decode(), [part for pair in fields.items() for part in pair])
-            for _, entries in streams
-            for entry, fields in (entries[0] if entries and isinstance(entries[0][0], list) else entries)
-        ]
-
-    async def settle(self, jobs: Sequence[Job]) -> list[Any]:
-        outcomes: list[tuple[Entry, Outcome]] = [(job.entry, Applied(self.counting, job)) for job in jobs]
-        return await self.store.run_all(self.completion.settle(outcomes))
-
-
 @asynccontextmanager
 async def at_work(deployment: Deployment, name: str = ME) -> AsyncIterator[Hand]:
     make_tenants(deployment.client, deployment.keys, [TENANT])
     async with await aconnect(config=deployment.settings(tenant={"enabled": True})) as rt:
-        hand = Hand(deployment, rt.store, name)
+        counting = Counting(deployment.keys)
+        hand = Hand(deployment, rt.store, (KIND, PARTITION), counting, counting.count, name)
         await hand.join()
         yield hand
 
@@ -112,8 +67,7 @@ async def test_a_part_that_ended_otherwise_is_left_out(on_valkey: Deployment) ->
         assert isinstance(undone, Undone)
         assert dict(undone.instead) == dict.fromkeys([*jobs[2:5], jobs[7]])
         assert operations(on_valkey) == 3
-        outcomes: list[tuple[Entry, Outcome]] = [(job.entry, Applied(hand.counting, job)) for job in jobs]
-        ended, again = sort_out(outcomes, [undone])
+        ended, again = sort_out(hand.outcomes(jobs), [undone])
         assert [entry for entry, _ in ended] == [job.entry for job in (*jobs[2:5], jobs[7])]
         rest = [outcome.job for _, outcome in again if isinstance(outcome, Applied)]
         assert await hand.settle(rest) == [6]

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from commands._fields import MAX_AMOUNT, MAX_MOMENT
+from riptide.cache.stats import COUNTED
 from riptide.names import MAX_KEY_BYTES
 
 Body = dict[str, Any]
@@ -57,9 +58,9 @@ BODIES: dict[str, st.SearchStrategy[Body]] = {
     ),
     "record_access": _body(
         {},
+        process=names,
         namespace=namespaces,
-        hits=amounts,
-        misses=amounts,
+        **dict.fromkeys(COUNTED, amounts),
         keys=st.dictionaries(keys, amounts, max_size=5),
     ),
     "checkpoint": _body(

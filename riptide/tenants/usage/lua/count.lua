@@ -11,29 +11,8 @@
 --          purged since; {'full', i, name, sum} the sum `name` of KEYS[i] has no room for that; nothing was done for these
 local MOST = 9007199254740991 -- the greatest number that stays exact here
 local SLICE = 900
-if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
-
-local group, consumer, count, traced = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local ids, firsts = {unpack(ARGV, 5, 4 + count)}, {unpack(ARGV, 5 + count, 4 + count + traced)}
-
-local held, ended = {}, {'ended'}
-local rows = redis.pcall('XPENDING', KEYS[2], group, ids[1], ids[count], count, consumer)
-if rows.err then return 0 end -- no such stream or group: nothing is held
-for _, row in ipairs(rows) do held[row[1]] = true end
-for i, id in ipairs(ids) do
-  local mine = held[id]
-  if mine == nil then mine = #redis.call('XPENDING', KEYS[2], group, id, id, 1, consumer) > 0 end
-  if not mine then ended[#ended + 1] = i end
-  held[id] = false -- one that is named twice counts once
-end
-if #ended > count then return 0 end
-if #ended > 1 then return ended end
-
-local argument, key = 5 + count + traced, 6 -- what is read next
-local function take()
-  argument = argument + 1
-  return ARGV[argument - 1]
-end
+local key = 6 -- whose seals or sums come next
+-- include: riptide.streams effect.lua
 
 -- The present sums of one period, in the order of their names.
 local function present(at, names)
@@ -77,10 +56,4 @@ for _, write in ipairs(writes) do
   if write.expires then redis.call('EXPIREAT', KEYS[write.key], write.expires) end
 end
 for digest, dropped in pairs(drops) do redis.call('HINCRBY', KEYS[5], digest .. ':dropped', dropped) end
-redis.call('XACK', KEYS[2], group, unpack(ids))
-if traced > 0 then
-  redis.call('ZREM', KEYS[3], unpack(firsts))
-  redis.call('HDEL', KEYS[4], unpack(firsts))
-  redis.call('DEL', unpack(KEYS, key))
-end
-return count
+return acknowledge(key)
