@@ -25,6 +25,8 @@ from riptide.tenants.usage.periods import END_MS, HOUR_MS, MONTHS_KEPT, Period, 
 
 _COUNT = Script.load("riptide.tenants.usage", "count.lua")
 MOST = 2**53 - 1
+#: What operations are counted by that are too many for a period to be named.
+OTHERS = "(others)"
 #: A producer's clock may be so far ahead of the server's.
 AHEAD_MS = 5 * 60_000
 _SURELY_KEPT_MS = MONTHS_KEPT * 86_400_000
@@ -161,7 +163,7 @@ def _beyond(
     at = METRICS.index(metric)
     beyond: dict[Job, Outcome] = {}
     for job in jobs:
-        if (job.message.tenant, job.command.operation) != (tenant, operation):
+        if job.message.tenant != tenant or operation not in (job.command.operation, OTHERS):
             continue
         amount = amounts_of(job)[at]
         of_hour = hour(job.part)

@@ -209,6 +209,30 @@ async def test_a_sum_that_is_full_takes_what_fits(on_valkey: Deployment) -> None
     assert reasons(on_valkey) == {"out-of-range": 2}
 
 
+async def test_operations_without_end_are_counted_together(deployment: Deployment) -> None:
+    """A tenant that makes their names up fills no memory, and nothing is lost."""
+    make_tenants(deployment.client, deployment.keys, TENANTS)
+    month, partition = f"{NOW:%Y-%m}", partition_of("acme")
+    name = deployment.keys.usage(partition, "acme", month)
+    there = {f"0|made.up.{n}|operations": 1 for n in range(3_998)}
+    deployment.client.hset(name, mapping=there | {"0|(others)|data_bytes": MOST - 5})
+    for n in range(3_990, 4_010):
+        add(deployment, "acme", operation=f"made.up.{n}")
+    for amount in (3, 4):
+        add(deployment, "acme", operation="one.more", data_bytes=amount)
+    await drain(deployment)
+    found = {place[3:]: value for place, value in by_month(sums_of(deployment)).items() if place[0] == "acme"}
+    assert found["made.up.3997", "operations"] == 2
+    assert len([1 for operation, _ in found if operation.startswith("made.up")]) == 3_999
+    assert found["(others)", "operations"] == 20 - 8 - 1 + 1
+    assert found["(others)", "data_bytes"] == MOST - 2
+    assert reasons(deployment) == {"out-of-range": 1}
+    with riptide.connect(config=deployment.settings(tenant={"enabled": True})) as rt:
+        with pytest.raises(InvalidInput):
+            rt.usage.record("acme", "(others)")
+        assert rt.usage.show("acme").by_operation["(others)"].operations == 12
+
+
 async def test_what_a_purged_tenant_did_is_dropped_and_counted(deployment: Deployment) -> None:
     keys, client, partition = deployment.keys, deployment.client, partition_of("acme")
     make_tenants(client, keys, TENANTS)

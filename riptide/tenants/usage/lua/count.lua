@@ -11,6 +11,8 @@
 --          purged since; {'full', i, name, sum} the sum `name` of KEYS[i] has no room for that; nothing was done for these
 local MOST = 9007199254740991 -- the greatest number that stays exact here
 local SLICE = 900
+local MOST_SUMS = 4000 -- of one period: a tenant that makes names of operations up must not fill the memory
+local OTHERS = '(others)' -- no operation is called so
 local key = 6 -- whose seals or sums come next
 -- include: riptide.streams effect.lua
 
@@ -37,12 +39,28 @@ for i = 1, tonumber(take()) do
     for n = 1, tonumber(take()) do
       names[n], amounts[n] = generations[month] .. '|' .. take(), tonumber(take())
     end
-    local sums, new = {}, false
-    for n, value in ipairs(present(key, names)) do
+    local sums, new, room, crowded = {}, false, nil, {}
+    local function add(name, value, amount)
       local sum = tonumber(value or 0)
-      if sum + amounts[n] > MOST then return {'full', key, names[n], string.format('%.0f', sum)} end
-      new = new or not value
-      sums[2 * n - 1], sums[2 * n] = names[n], string.format('%.0f', sum + amounts[n])
+      if sum + amount > MOST then return {'full', key, name, string.format('%.0f', sum)} end
+      sums[#sums + 1], sums[#sums + 2] = name, string.format('%.0f', sum + amount)
+    end
+    for n, value in ipairs(present(key, names)) do
+      local name, full = names[n], nil
+      if not value then
+        new, room = true, (room or MOST_SUMS - redis.call('HLEN', KEYS[key])) - 1
+      end
+      if value or room >= 0 then
+        full = add(name, value, amounts[n])
+      else
+        name = string.gsub(name, '|.*|', '|' .. OTHERS .. '|')
+        crowded[name] = (crowded[name] or 0) + amounts[n]
+      end
+      if full then return full end
+    end
+    for name, amount in pairs(crowded) do
+      local full = add(name, redis.call('HGET', KEYS[key], name), amount)
+      if full then return full end
     end
     writes[#writes + 1] = {key = key, sums = sums, expires = new and expires}
     key = key + 1
