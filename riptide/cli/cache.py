@@ -121,7 +121,8 @@ def _figures(found: Statistics) -> Table:
         table.add_row(f"evictions: {reason}", "", f"{count:,}")
     for name in ("hits", "misses", "sets", "deletes"):
         table.add_row(name, "", f"{getattr(totals, name):,}")
-    table.caption = f"{found.processes:,} processes have reported in the last {found.window_seconds} s"
+    reported = "1 process has" if found.processes == 1 else f"{found.processes:,} processes have"
+    table.caption = f"{reported} reported in the last {found.window_seconds} s"
     table.caption_justify = "left"
     return table
 
