@@ -2,6 +2,7 @@
 anything."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -53,11 +54,11 @@ class Completion:
     def settle(self, outcomes: Iterable[tuple[Entry, Outcome]]) -> list[Operation[Any]]:
         """All of `outcomes`, what was plainly done in one call per stream. An effect may answer Undone."""
         operations: list[Operation[Any]] = []
-        plain: dict[tuple[str, str, bool], list[str]] = {}
+        plain: defaultdict[tuple[str, str, bool], list[str]] = defaultdict(list)
         applied: list[Applied] = []
         for entry, outcome in outcomes:
             if outcome is DONE and entry.returned is None and not entry.noted:
-                plain.setdefault((entry.kind, entry.partition, entry.slow), []).append(entry.id)
+                plain[entry.kind, entry.partition, entry.slow].append(entry.id)
             elif isinstance(outcome, Applied):
                 applied.append(outcome)
             else:

@@ -6,6 +6,7 @@ sets `job.effect` and returns. The runtime sends the effect where it would else 
 of one stream that share it together, and tries until the server has answered.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -68,14 +69,10 @@ class Effect(Protocol):
 
 def effects(applied: Iterable[Applied], hold: Callable[[Entry], Hold]) -> Iterator[Operation["int | Undone"]]:
     """One call for all jobs of one stream that share an effect, or a few."""
-    groups: dict[tuple[Effect, str, str, bool], list[Job]] = {}
+    groups: defaultdict[tuple[Effect, str, str, bool], list[Job]] = defaultdict(list)
     for effect, job in applied:
         entry = job.entry
-        key = effect, entry.kind, entry.partition, entry.slow
-        if (jobs := groups.get(key)) is None:
-            groups[key] = [job]
-        else:
-            jobs.append(job)
+        groups[effect, entry.kind, entry.partition, entry.slow].append(job)
     for (effect, *_), jobs in groups.items():
         held = hold(jobs[0].entry)
         for start in range(0, len(jobs), _JOBS_PER_CALL):

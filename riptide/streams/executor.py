@@ -12,7 +12,7 @@ from riptide.errors import RiptideError
 from riptide.logger import get_logger
 from riptide.streams import current
 from riptide.streams.crowd import Crowd
-from riptide.streams.job import Applied, Done, HandedBack, Job, Outcome, describe, outcome_of
+from riptide.streams.job import Applied, Done, HandedBack, Job, describe, outcome_of
 from riptide.streams.message import Entry, seems_returned
 from riptide.streams.progress import Reporter
 from riptide.streams.registry import CommandType
@@ -107,9 +107,9 @@ class Executor:
         timeout = self.timeout_of(kind.name)
         suspect = chunk[0].starts >= SUSPECT_AFTER
         self.suspects += suspect
-        jobs, outcomes = self._triage.read(kind, chunk)
+        jobs: list[Job] = []
         loop = asyncio.get_running_loop()
-        task = loop.create_task(self._call(kind, jobs, outcomes, timeout))
+        task = loop.create_task(self._call(kind, chunk, jobs, timeout))
         self._calls[task] = chunk
         began = time.monotonic()
         self._deadlines[task] = began + timeout + _CANCEL_GRACE_SECONDS
@@ -140,7 +140,7 @@ class Executor:
             # The handler swallows its cancellation: it may go on, but nobody waits for it any more.
             end(len(chunk))
             error = _too_long(timeout)
-            self._in_background([(job.entry, self._outcome(job, error)) for job in jobs])
+            self._in_background(self._outcomes(jobs, error))
 
         last = loop.call_later(timeout + _CANCEL_GRACE_SECONDS, give_up)
         task.add_done_callback(finished)
@@ -178,11 +178,13 @@ class Executor:
         running = [(chunk, latest - self._deadlines.get(task, latest)) for task, chunk in self._calls.items()]
         return self._crowd.pace(kind, partition, running)
 
-    async def _call(self, kind: CommandType, jobs: list[Job], outcomes: Outcomes, timeout: float) -> bool:
-        """False if nothing was started, nor settled."""
+    async def _call(self, kind: CommandType, chunk: Sequence[Entry], jobs: list[Job], timeout: float) -> bool:
+        """Fills `jobs` with those that it starts. False if nothing was started, nor settled."""
         # Since they were read the whole process may have stood still, and others may have been given them.
         if not self._is_intact():
             return False
+        started, outcomes = self._triage.read(kind, chunk)
+        jobs += started
         if jobs:
             self._reporter.attend(jobs)
             ended = await self._handle(kind, jobs, timeout)
@@ -216,10 +218,11 @@ class Executor:
             raise
         except BaseException as raised:  # noqa: BLE001 - sys.exit in a handler must not end everybody's calls
             error = _too_long(timeout) if limit.expired() else _as_exception(raised)
-        return [(job.entry, self._outcome(job, error)) for job in jobs]
+        return self._outcomes(jobs, error)
 
-    def _outcome(self, job: Job, error: Exception | None) -> Outcome:
-        return outcome_of(job, error, self._settings.workers, self._rng)
+    def _outcomes(self, jobs: Sequence[Job], error: Exception | None) -> Outcomes:
+        policy, rng = self._settings.workers, self._rng
+        return [(job.entry, outcome_of(job, error, policy, rng)) for job in jobs]
 
     def _hand_back(self, entries: Sequence[Entry]) -> None:
         """Give entries that have not been started back to the stream, for whoever has room."""

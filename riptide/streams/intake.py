@@ -2,8 +2,8 @@
 no socket.
 
 A blocking read waits for all streams at once, but COUNT is per stream, so it could bring far more than there
-is room for. It therefore asks for one entry only; streams that showed signs of life are then polled, the free
-slots divided among them.
+is room for. It therefore asks for one entry only; streams that showed signs of life are then polled, half of
+the free slots divided among them: those that hold much a few at a time, those that hold little together.
 
 A stream that stays at its share of the slots, and is slow, is sorted: its other tenants must not wait for
 the one that holds them (DESIGN §4, "Fairness").
@@ -11,7 +11,7 @@ the one that holds them (DESIGN §4, "Fairness").
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from riptide.streams.registry import CommandType
@@ -22,6 +22,8 @@ _LOOK_SECONDS = 0.1
 _CROWDED_SECONDS = 0.05
 #: Faster than that, waiting for one's turn costs little more than being sorted out would.
 _SLOW_PER_SECOND = 10_000
+#: A stream that gave all it was asked for may hold so many times that.
+_DEEPER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Intake:
         )
         # Streams at their share: since when, and how many of their entries had ended then.
         self._crowded: dict[Stream, tuple[float, int]] = {}
+        # Streams that gave all they were asked for: how many entries more they are thought to hold.
+        self._deep: dict[Stream, int] = {}
         self._sorting: Stream | None = None
         self.expect_all()
 
@@ -149,24 +153,39 @@ class Intake:
                 self._crowded[stream] = self._monotonic(), self._slots.ended[stream.place]
         if not shares:
             return None
-        wanted = min(max(1, self._slots.free(pool) // sharers), sum(shares.values()))
+        # Half of them: the server reads for the others while these are being started.
+        wanted = min(max(1, (self._slots.free(pool) + 1) // 2 // sharers), sum(shares.values()))
         slots = self._slots.take(pool, wanted)
         if not slots:
             return None
         room = slots * batch
-        streams = list(shares)[:room]
+        streams = self._fill(room, {stream: share * batch for stream, share in shares.items()})
         chosen = set(streams)
         self._maybe[kind] = deque(stream for stream in maybe if stream not in chosen)
         least = min(shares[stream] for stream in streams) * batch
         return Poll(streams, min(room // len(streams), least), slots)
+
+    def _fill(self, room: int, most: Mapping[Stream, int]) -> list[Stream]:
+        """The first of those that may give something, and how much at most, until they are thought to fill
+        `room`: the fewer there are in one read, the less its entries cost."""
+        streams: list[Stream] = []
+        expected = 0
+        for stream, entries in most.items():
+            if expected >= room:
+                break
+            streams.append(stream)
+            expected += min(entries, self._deep.get(stream, 1))
+        return streams
 
     def polled(self, poll: Poll, counts: dict[Stream, int]) -> None:
         """A poll brought `counts` entries; a stream that gave all it was asked for may hold more."""
         for stream in poll.streams:
             if counts.get(stream, 0) >= poll.count:
                 self._maybe[stream.kind].append(stream)
+                self._deep[stream] = _DEEPER * poll.count
             else:
                 self._crowded.pop(stream, None)
+                self._deep.pop(stream, None)
 
     def woken(self, streams: Sequence[Stream]) -> None:
         """A wait ended with an entry of each of `streams`."""

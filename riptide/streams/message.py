@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,7 +11,9 @@ from riptide.names import check_tenant
 
 _LENGTH = struct.Struct(">I")
 _WRAPPER = (b"id", b"at", b"src", b"attempts", b"orig")
-_READ = (b"id", b"v", b"tenant", b"at", b"due", b"trace")  # and the body
+_READ = (b"id", b"v", b"at", b"body", b"tenant", b"trace", b"due")
+#: What most entries hold, in the order in which this library publishes it.
+_USUAL = list(_READ[:5])
 # Keys are built of it: nothing may stand in it that means something there.
 _REF = re.compile(r"[a-z][a-z0-9_]{0,62}\.[0-9]{1,5}\.[0-9]{1,20}-[0-9]{1,20}")
 _ENTRY_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
@@ -198,22 +201,21 @@ def identity_of(entry: Entry) -> tuple[str, str]:
 
 def read(entry: Entry, max_body_bytes: int) -> Message:
     """Read an entry's fields; raise Malformed, saying which field is wrong and why."""
-    first, attempts = entry.id, entry.starts
-    returned = entry.returned
-    if returned is None:
-        fields = entry.fields
-        given = _by_name(fields)
-    else:
+    first, attempts, returned = entry.id, entry.starts, entry.returned
+    values: Iterable[bytes | None]
+    if returned is not None:
         first, attempts = returned.first, attempts + returned.attempts
-        fields = unpack_fields(returned.packed)
-        given = _by_name(fields) | {b"id": returned.id, b"at": returned.at}
-    body = given.get(b"body")
+        given = _by_name(unpack_fields(returned.packed)) | {b"id": returned.id, b"at": returned.at}
+        values = map(given.get, _READ)
+    elif entry.fields[::2] == _USUAL:
+        values = *entry.fields[1::2], None, None
+    else:
+        values = map(_by_name(entry.fields).get, _READ)
+    command_id, version, at, body, tenant, trace, due = values
     if body is None:
-        raise Malformed(f"field 'body' is missing{_false_claim(fields)}")
+        raise Malformed(f"field 'body' is missing{_false_claim(entry)}")
     if len(body) > max_body_bytes:
         raise Malformed(f"field 'body' has {len(body)} bytes; streams.max_body_bytes is {max_body_bytes}")
-    tenant, trace, command_id = given.get(b"tenant"), given.get(b"trace"), given.get(b"id")
-    version, at, due = given.get(b"v"), given.get(b"at"), given.get(b"due")
     return Message(
         _text("id", command_id) if command_id else _own_id(entry),
         1 if version is None or version == b"1" else _integer("v", version),
@@ -236,8 +238,8 @@ def _due(value: bytes, first: str, entry_id: str) -> int | None:
     return due if due > here else None
 
 
-def _false_claim(fields: list[bytes]) -> str:
-    claim = _claim(fields)
+def _false_claim(entry: Entry) -> str:
+    claim = _claim(entry.fields if entry.returned is None else unpack_fields(entry.returned.packed))
     return "" if claim is None else f"; it looks like a retry of {claim.first}, but no worker put it there"
 
 

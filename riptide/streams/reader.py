@@ -250,8 +250,6 @@ class Reader:
 
 
 def _entries(stream: Stream, rows: Any) -> list[Entry]:
+    kind, partition, slow = stream.kind, stream.partition, stream.slow
     # A deleted entry shows as nil where a pending one is read again; `>` never brings one.
-    return [
-        Entry(stream.kind, stream.partition, entry_id.decode(), fields, slow=stream.slow)
-        for entry_id, fields in rows
-    ]
+    return [Entry(kind, partition, entry_id.decode(), fields, 0, None, slow) for entry_id, fields in rows]

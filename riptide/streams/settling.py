@@ -12,7 +12,7 @@ from riptide.logger import get_logger
 from riptide.store.aio import AsyncStore
 from riptide.streams.completion import FENCED, Completion
 from riptide.streams.effect import Undone, sort_out
-from riptide.streams.job import DONE, Again, Buried, Elsewhere, Job, Outcome
+from riptide.streams.job import DONE, Again, Applied, Buried, Elsewhere, Job, Outcome
 from riptide.streams.message import Entry, claim_of, log_facts
 
 _LONGEST_PAUSE = 1.0
@@ -143,7 +143,7 @@ class Settler:
 
     def _report(self, outcomes: Settled) -> None:
         for entry, outcome in outcomes:
-            if outcome is DONE:
+            if outcome is DONE or type(outcome) is Applied:
                 continue
             match outcome:
                 case Buried(reason, error):

@@ -52,10 +52,10 @@ class Triage:
         """What is to be started, and what becomes of the others."""
         jobs: list[Job] = []
         outcomes: Outcomes = []
-        limit = self._settings.workers.max_attempts
+        limit, largest = self._settings.workers.max_attempts, self._settings.streams.max_body_bytes
         for entry in entries:
             try:
-                message = read(entry, self._settings.streams.max_body_bytes)
+                message = read(entry, largest)
                 job = parse_job(entry, message, kind.model, self._only_tenant)
             except UnknownVersion as error:
                 outcomes.append((entry, self._unread(message.version, kind, str(error))))

@@ -19,7 +19,7 @@ from riptide.streams.consumer import Consumer
 from riptide.streams.executor import Executor
 from riptide.streams.ground import Ground
 from riptide.streams.housekeeping import Housekeeping
-from riptide.streams.job import DONE, Again, Elsewhere, Postponed
+from riptide.streams.job import DONE, Again, Applied, Elsewhere, Postponed
 from riptide.streams.lease import Lease
 from riptide.streams.members import Absent
 from riptide.streams.membership import Membership
@@ -166,10 +166,9 @@ class Worker:
         self._consumer.executor.start(self._ground.types[kind], entries, reserved)
 
     def _settled(self, outcomes: Settled) -> None:
-        touched = self._housekeeping.touched
+        self._housekeeping.touched.update({entry.partition for entry, _ in outcomes})
         for entry, outcome in outcomes:
-            touched.add(entry.partition)
-            if outcome is DONE:
+            if outcome is DONE or type(outcome) is Applied:
                 continue
             if isinstance(outcome, Again | Elsewhere):
                 self._retries.arm(entry.partition, outcome.delay)

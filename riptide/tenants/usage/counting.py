@@ -132,11 +132,13 @@ class Counting:
 
     def _dropped(self, partition: str, jobs: Sequence[Job]) -> dict[Job, str]:
         """Records of purged tenants, with their tenants."""
+        if not self._known.anybody_purged:
+            return {}
         purged = {home[1] for home in homes_of(jobs) if self._known.purged_ms(home)}
         return {
             job: tenant
             for job in jobs
-            if purged and (tenant := job.message.tenant or DEFAULT_TENANT) in purged
+            if (tenant := job.message.tenant or DEFAULT_TENANT) in purged
             if self._known.is_of_purged(job, (partition, tenant))
         }
 

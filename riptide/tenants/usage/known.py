@@ -80,6 +80,11 @@ class KnownTenants:
     def exists(self, home: Home) -> bool:
         return home in self._until
 
+    @property
+    def anybody_purged(self) -> bool:
+        """Whether any of those that are remembered was ever purged."""
+        return bool(self._purged)
+
     def purged_ms(self, home: Home) -> int:
         """When it was purged (Unix ms); 0: never."""
         return self._purged.get(home, 0)

@@ -4,6 +4,7 @@ free."""
 import asyncio
 from collections.abc import Sequence
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -98,6 +99,18 @@ async def test_what_others_may_have_been_given_meanwhile_is_dropped(fields: list
     scene.start(fields, 5)
     await scene.end()
     assert len(scene.ran) == len(scene.settler.settled) == 5
+
+
+async def test_entries_are_known_before_they_are_looked_at() -> None:
+    """The next read is on its way to the server before this one's bodies are parsed."""
+    scene = Scene()
+    with patch.object(Triage, "read", autospec=True, side_effect=Triage.read) as looked_at:
+        scene.start(BODY, 5)
+        assert len(scene.known()) == 5
+        assert not looked_at.called
+        await scene.end()
+    assert looked_at.call_count == 3
+    assert len(scene.ran) == 5
 
 
 async def test_who_is_intact_drops_nothing() -> None:

@@ -131,6 +131,45 @@ def test_everything_is_read_in_the_end(seed: int, concurrency: int, shapes: list
         assert rounds < 200 * len(streams) + 100
 
 
+def test_half_of_the_free_slots_are_kept_for_the_next_read() -> None:
+    types = types_of((1000, 4))
+    slots = Slots(types, 1)
+    intake = Intake(types, streams_of(types, 1), slots)
+    taken = []
+    while isinstance(plan := intake.plan(), list):
+        taken.append(plan[0].slots)
+        intake.polled(plan[0], {plan[0].streams[0]: plan[0].count})
+    assert taken == [2, 1, 1]
+
+
+def test_few_streams_are_read_at_a_time_once_they_are_known_to_hold_much() -> None:
+    types = types_of((1000, 4))
+    streams = streams_of(types, 64)
+    slots = Slots(types, 1)
+    intake = Intake(types, streams, slots)
+    backlog = Counter({stream: 100_000 if n < 16 else 0 for n, stream in enumerate(streams)})
+    shapes = [+read(intake, slots, backlog) for _ in range(40)]
+    assert len(shapes[0]) == 16, "all are looked at first"
+    assert all(len(shape) <= 2 for shape in shapes[8:]), "as many as a read has slots for"
+    assert all(shape.total() == 2000 for shape in shapes[8:])
+    assert len(set().union(*shapes[8:])) == 16, "each in its turn"
+
+
+def test_streams_that_hold_little_are_read_together() -> None:
+    types = types_of((1000, 4))
+    streams = streams_of(types, 64)
+    slots = Slots(types, 1)
+    intake = Intake(types, streams, slots)
+    for _ in range(5):
+        read(intake, slots, Counter())
+        intake.woken(streams)
+        plan = intake.plan()
+        assert isinstance(plan, list)
+        assert len(plan[0].streams) == 64
+        intake.polled(plan[0], dict.fromkeys(streams, 3))
+        slots.give_back(slots.pool_of("k0"), plan[0].slots)
+
+
 def test_a_failed_poll_is_repeated() -> None:
     types = types_of((10, 0))
     slots = Slots(types, 1)
