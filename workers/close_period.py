@@ -29,7 +29,7 @@ async def handle(batch: Sequence[Job], ctx: Context) -> None:
                 job.result = await close_all(month, ctx, job)
             else:
                 job.result = await close(job.tenant, month, ctx)
-        except InvalidInput as error:
+        except (InvalidInput, UnknownTenant) as error:
             job.fail(Dead(str(error)))
         except Exception as error:  # noqa: BLE001 - the runtime decides by its kind
             job.fail(error)

@@ -1,9 +1,10 @@
 """`riptide audit`: who did what to which tenant."""
 
 import json
+import time
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -27,7 +28,7 @@ def audit_command(
         str | None, typer.Option(metavar="NAME", help="Only this, as in create, update, suspend, delete.")
     ] = None,
     actor: Annotated[str | None, typer.Option(metavar="WHO", help="Only by this actor.")] = None,
-    result: Annotated[str | None, typer.Option(metavar="RESULT", help="Only ok, or only refused.")] = None,
+    result: Annotated[Literal["ok", "refused"] | None, typer.Option(help="Only this.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many at most, the newest.")] = 50,
     cursor: Annotated[
         str | None, typer.Option(metavar="ID", help="Go on where a page ended, as it says.")
@@ -55,7 +56,7 @@ def audit_command(
     elif not page.records:
         typer.echo("no records")
     else:
-        common.console.print(_table(page.records))
+        common.show(_table(page.records))
         if page.cursor is not None:
             typer.echo(f"there may be more: --cursor {page.cursor}")
 
@@ -64,12 +65,13 @@ def _moment(option: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        ago = timedelta(seconds=times.span(option, text))
+        seconds = times.span(option, text)
     except InvalidInput:
         return times.moment(option, text)
-    except OverflowError:
-        raise InvalidInput(f"{option}: {text[:80]!r} is too long ago") from None
-    return datetime.now(UTC) - ago
+    now = time.time()
+    if seconds > now:
+        raise InvalidInput(f"{option}: {text[:80]!r} is too long ago")
+    return datetime.fromtimestamp(now - seconds, UTC)
 
 
 def _facts(record: AuditRecord) -> dict[str, Any]:
@@ -80,12 +82,12 @@ def _facts(record: AuditRecord) -> dict[str, Any]:
 def _table(records: list[AuditRecord]) -> Table:
     shown = Table(title="Audit trail (UTC)", title_justify="left", box=None, pad_edge=False)
     for heading in ("time", "tenant", "actor", "operation", "result", "about"):
-        shown.add_column(heading, overflow="fold")
+        shown.add_column(heading, overflow="fold" if heading in {"actor", "about"} else "ellipsis")
     for record in records:
         what = record.operation if record.resource == "tenant" else f"{record.operation} {record.resource}"
         about = ", ".join(f"{name}: {_text(value)}" for name, value in record.metadata.items())
         cells = (record.tenant_id, record.actor, what, record.result, about)
-        shown.add_row(common.moment(record.timestamp_ms), *map(Text, cells))
+        shown.add_row(common.moment(record.timestamp_ms), *(Text(common.printable(cell)) for cell in cells))
     return shown
 
 

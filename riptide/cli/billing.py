@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from commands import ClosePeriod
 from riptide.cli import common
@@ -37,7 +36,7 @@ Month = Annotated[str | None, typer.Option(metavar="YYYY-MM", help="Of this mont
 def estimate_command(
     tenant: Tenant,
     month: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM", help="A month in UTC. [default: this one]")
+        str | None, typer.Option(metavar="YYYY-MM", help="A month in UTC.", show_default="this one")
     ] = None,
     as_json: common.Json = False,
 ) -> None:
@@ -50,7 +49,9 @@ def estimate_command(
 @app.command("close")
 def close_command(
     month: Annotated[str, typer.Argument(metavar="YYYY-MM", help="The month; it has to be over.")],
-    tenant: Annotated[str | None, typer.Option(metavar="ID", help="Only this tenant. [default: all]")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only this tenant.", show_default="all")
+    ] = None,
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Wait so long for its end, and tell it.")
     ] = 60,
@@ -73,6 +74,7 @@ def close_command(
 def invoices_command(tenant: Tenant, month: Month = None, as_json: common.Json = False) -> None:
     """Show a tenant's invoices and credit notes."""
     with common.client() as (rt, _):
+        _check(rt, tenant, month)
         found = [one for one in rt.billing.invoices(tenant) if month in {None, one.month}]
     _show(found, as_json=as_json)
 
@@ -100,7 +102,9 @@ def credit_command(
 @app.command("export")
 def export_command(
     month: Month = None,
-    tenant: Annotated[str | None, typer.Option(metavar="ID", help="Only this tenant. [default: all]")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only this tenant.", show_default="all")
+    ] = None,
     form: Annotated[
         Literal["csv", "json"],
         typer.Option(
@@ -108,11 +112,12 @@ def export_command(
         ),
     ] = "csv",
     output: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="A new file to write. [default: standard output]")
+        Path | None, typer.Option(dir_okay=False, help="A new file to write.", show_default="standard output")
     ] = None,
 ) -> None:
     """Write invoices and credit notes for other programs: a row for each line, amounts with all decimals."""
     with common.client() as (rt, _):
+        _check(rt, tenant, month)
         texts = _exported(_invoices(rt, tenant, month), form)
         if output is None:
             for text in texts:
@@ -125,8 +130,16 @@ def export_command(
             raise InvalidInput(f"--output: {error.strerror}: {output}") from None
 
 
+def _check(rt: RipTide, tenant: str | None, month: str | None) -> None:
+    """Raises InvalidInput, UnknownTenant: no invoices are something else."""
+    if month is not None:
+        months.month(month)
+    if tenant is not None:
+        rt.tenants.show(tenant)
+
+
 def _invoices(rt: RipTide, tenant: str | None, month: str | None) -> Iterator[Invoice]:
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with common.bar() as bar:
         task = bar.add_task("invoices", total=None)
         for name in [tenant] if tenant is not None else _all_tenants(rt):
             for one in rt.billing.invoices(name):
@@ -173,14 +186,16 @@ def _show(invoices: Sequence[Invoice], *, as_json: bool, single: bool = False) -
         common.print_json(dumped[0] if single else dumped)
         return
     if not invoices:
-        common.console.print("no invoices")
+        typer.echo("no invoices")
     for one in invoices:
-        common.console.print(_table(one))
+        common.show(_table(one))
 
 
 def _table(invoice: Invoice) -> Table:
     title = f"{invoice.kind.replace('_', ' ')} {invoice.number} of {invoice.tenant}"
-    table = Table(title=title, show_footer=True, caption=invoice.reason)
+    table = Table(title=Text(title), show_footer=True)
+    if invoice.reason is not None:
+        table.caption = Text(common.printable(invoice.reason))
     table.add_column("what", footer="total")
     table.add_column("plan")
     table.add_column("quantity", justify="right")

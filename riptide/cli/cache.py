@@ -44,12 +44,12 @@ def stats_command(
     if as_json:
         common.print_json(asdict(found))
     else:
-        common.console.print(_figures(found))
+        common.show(_figures(found))
 
 
 @app.command("audit")
 def audit_command(
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant. [default: all]")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.", show_default="all")] = None,
     as_json: common.Json = False,
 ) -> None:
     """Recount the entries from their keys, and compare entries and bytes with the accounts, second by second.
@@ -78,7 +78,7 @@ def audit_command(
     else:
         typer.echo(f"{len(tags):,} accounts with {entries:,} entries; {len(found):,} differences")
         if found:
-            common.console.print(_table(found))
+            common.show(_table(found))
     if found:
         raise RiptideError(f"{len(found)} differences between accounts and keys")
 

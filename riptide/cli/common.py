@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
+from rich.table import Table
 
 from riptide import log
 from riptide.config import Settings, load
@@ -19,6 +21,8 @@ from riptide.tenants.registry.audit import LONGEST_ACTOR
 
 T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+_LEAST_TEXT, _WIDE = 20, 10_000
 
 console = Console()
 #: For what people look at while it goes on; standard output is for results.
@@ -43,6 +47,32 @@ def client() -> Iterator[tuple[RipTide, Keys]]:
 def tracked(items: Sequence[T], what: str, *, quiet: bool = False) -> Iterable[T]:
     """The items, with a bar on a terminal while they are used up."""
     return track(items, what, transient=True, console=progress, disable=quiet or not progress.is_terminal)
+
+
+def bar() -> Progress:
+    """A bar for what nobody knows the length of; on a terminal only."""
+    return Progress(console=progress, transient=True, disable=not progress.is_terminal)
+
+
+def show(table: Table) -> None:
+    """Print a table. Only columns that fold become narrower than what stands in them: ids and numbers stay
+    whole, and lines become longer than the window where they must."""
+    wide = console.options.update(width=_WIDE)
+    for column in table.columns:
+        cells = (column.header, column.footer, *column.cells)
+        longest = max(console.measure(cell, options=wide).maximum for cell in cells)
+        folds = column.overflow == "fold"
+        column.no_wrap = not folds
+        column.min_width = min(longest, _LEAST_TEXT) if folds else longest
+        column.max_width = column.min_width
+    least = console.measure(table, options=wide).minimum
+    for column in table.columns:
+        column.max_width = None
+    if least > console.width:
+        table.width = least
+    notes = (cell_len(str(note)) for note in (table.title, table.caption) if note)
+    table.min_width = min(max(notes, default=0), console.width)
+    console.print(table, crop=False)
 
 
 def printable(text: str) -> str:

@@ -14,6 +14,7 @@ from riptide.config.catalog import sections
 from riptide.config.describe import Row, json_schema, rows
 from riptide.config.loader import DEFAULT_SOURCE
 from riptide.errors import ConfigError
+from riptide.tenants.keyring.master import load_master_keys
 from riptide.tenants.plans import load_plans
 
 BAD_CONFIGURATION = 2
@@ -33,7 +34,7 @@ def check(path: File = None) -> None:
     """Say whether the configuration can be used: exit code 0 if so, 2 if not.
 
     Tells all errors at once, each with its file and line or its variable, and settings that have no effect.
-    The file of the tenants' plans is checked too.
+    The file of the tenants' plans and the master key are checked too.
     """
     loaded = _load(path)
     given = [source for source in loaded.sources.values() if source != DEFAULT_SOURCE]
@@ -43,7 +44,7 @@ def check(path: File = None) -> None:
     typer.echo(f"{where}: of {len(loaded.sources)} settings, {counted}, the rest defaults")
     for notice in loaded.notices:
         typer.echo(f"note: {notice}")
-    _check_plans(loaded)
+    _check_files(loaded)
 
 
 @app.command()
@@ -80,12 +81,20 @@ def _load(path: Path | None) -> Loaded:
         raise typer.Exit(BAD_CONFIGURATION) from None
 
 
-def _check_plans(loaded: Loaded) -> None:
-    try:
-        load_plans(loaded.settings.tenant.plans_file)
-    except ConfigError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(BAD_CONFIGURATION) from None
+def _check_files(loaded: Loaded) -> None:
+    """What settings name: the plans, the master key."""
+    settings, wrong = loaded.settings, []
+    for read in (
+        lambda: load_plans(settings.tenant.plans_file),
+        lambda: load_master_keys(settings.security),
+    ):
+        try:
+            read()
+        except ConfigError as error:
+            wrong.append(str(error))
+    if wrong:
+        typer.echo("\n".join(wrong), err=True)
+        raise typer.Exit(BAD_CONFIGURATION)
 
 
 def _table(listed: list[Row]) -> Table:

@@ -1,17 +1,16 @@
 """`riptide keys`: by which keys tenants' data is encrypted."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from riptide.cli import common
 from riptide.cli.common import cli_actor
-from riptide.errors import InvalidInput
+from riptide.errors import InvalidInput, UnknownTenant
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.sync_client import RipTide
 from riptide.tenants.keyring.data_keys import KeyStatus
@@ -48,45 +47,47 @@ def status_command(tenant: Tenant = None, as_json: common.Json = False) -> None:
     if as_json:
         common.print_json({"master_versions": versions, "tenants": [asdict(one) for one in found]})
         return
-    shown = ", ".join(map(str, versions)) if versions else "none"
-    common.console.print(
-        f"Master key here: version {shown}" + (", the first wraps" if len(versions) > 1 else "")
-    )
-    common.console.print(_table(found))
+    shown = f"version {', '.join(map(str, versions))}" if versions else "none"
+    typer.echo(f"Master key here: {shown}" + (", the first wraps" if len(versions) > 1 else ""))
+    common.show(_table(found))
 
 
 @app.command("rotate")
 def rotate_command(
-    tenant: Tenant = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Every tenant that is encrypted.")] = False,
+    tenant: Annotated[
+        str | None, typer.Argument(metavar="[TENANT]", help="The tenant's id; or --all.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Every tenant that is or was encrypted.")] = False,
     as_json: common.Json = False,
 ) -> None:
     """Give tenants new data keys, and wrap the older ones by the newest master key. Nothing stops meanwhile.
 
-    What was written before stays readable: it is encrypted by the older key until it is written again.
+    What was written before stays readable: it is encrypted by the older key until it is written again. A
+    tenant that is not encrypted any more, or closed, gets no new key.
     """
     if everybody == (tenant is not None):
         raise InvalidInput("name a tenant, or --all")
     with common.client() as (rt, _):
 
         def rotate(one: str) -> KeyStatus | None:
-            if everybody and not rt.keys.status(one).key:
+            if everybody and not rt.keys.status(one).keys:
                 return None
             return rt.keys.rotate(one, actor=cli_actor())
 
         done = list(_each(rt, tenant, "Rotating", rotate))
-    common.print_json([asdict(one) for one in done]) if as_json else common.console.print(_table(done))
+    common.print_json([asdict(one) for one in done]) if as_json else common.show(_table(done))
 
 
 def _each(rt: RipTide, tenant: str | None, doing: str, action: Any) -> Iterator[KeyStatus]:
     if tenant is not None:
         yield action(tenant)
         return
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with common.bar() as bar:
         task = bar.add_task(doing, total=None)
         for one in _tenants(rt):
-            if (found := action(one)) is not None:
-                yield found
+            with suppress(UnknownTenant):  # deleted meanwhile
+                if (found := action(one)) is not None:
+                    yield found
             bar.update(task, advance=1, description=f"{doing}: {one}")
 
 
@@ -97,7 +98,7 @@ def _tenants(rt: RipTide) -> Iterator[str]:
     after: str | None = None
     while True:
         page = rt.tenants.list(after=after, limit=_PAGE)
-        yield from (one.id for one in page.tenants if one.status not in {"disabled", "pending"})
+        yield from (one.id for one in page.tenants if one.status != "pending")
         if (after := page.cursor) is None:
             return
 

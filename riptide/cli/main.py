@@ -1,5 +1,6 @@
 """`riptide`: one command line for those who publish and those who operate."""
 
+import inspect
 import sys
 
 import typer
@@ -17,7 +18,6 @@ from riptide.errors import ConfigError, InvalidInput, RiptideError
 
 FAILED, BAD_INPUT = 1, 2
 
-# A paragraph has no line breaks of its own: typer would keep them.
 _HELP = (
     "RipTide: a persistence layer for multi-tenant services, built as workers over Redis Streams.\n\n"
     "Services read from a cache in Redis or Valkey, and publish what takes work as commands, which workers "
@@ -61,6 +61,19 @@ app.add_typer(commands.app, name="commands")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(config.app, name="config")
 app.command("redis")(redis_command)
+
+
+def _join_lines(group: typer.Typer) -> None:
+    """A paragraph of a help text is one line: typer would keep the line breaks of docstrings."""
+    for command in group.registered_commands:
+        text = inspect.getdoc(command.callback) or ""
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    for below in group.registered_groups:
+        if below.typer_instance is not None:
+            _join_lines(below.typer_instance)
+
+
+_join_lines(app)
 
 
 def main() -> None:

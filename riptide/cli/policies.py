@@ -45,11 +45,14 @@ def disallow_command(tenant: Id, resource: Resource, action: Action, as_json: co
 
 
 @app.command("check")
-def check_command(tenant: Id, resource: Resource, action: Action) -> None:
+def check_command(tenant: Id, resource: Resource, action: Action, as_json: common.Json = False) -> None:
     """Say whether a tenant may do something: exit code 0 if so, 1 if not."""
     with common.client() as (rt, _):
         allowed = rt.tenants.validate_access(tenant, resource, action)
-    typer.echo("allowed" if allowed else "denied")
+    if as_json:
+        common.print_json({"allowed": allowed})
+    else:
+        typer.echo("allowed" if allowed else "denied")
     raise typer.Exit(0 if allowed else 1)
 
 
@@ -64,4 +67,4 @@ def _print(tenant: Tenant, *, as_json: bool) -> None:
             table.add_column(heading, overflow="fold")
         for rule in tenant.policies:
             table.add_row(Text(rule.action), Text(rule.resource))
-        common.console.print(table)
+        common.show(table)

@@ -32,7 +32,7 @@ def show_command(tenant: Id, as_json: common.Json = False) -> None:
     if as_json:
         common.print_json({one.resource: {**_facts(one.standing), "source": one.source} for one in quotas})
         return
-    common.console.print(_table(tenant, quotas))
+    common.show(_table(tenant, quotas))
 
 
 @app.command("check")

@@ -14,9 +14,7 @@ DEFAULT_PORT = 6379
 def redis_command(
     port: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=65535, help=f"Port on 127.0.0.1. [default: {DEFAULT_PORT}]", show_default=False
-        ),
+        typer.Option(min=1, max=65535, help="Port on 127.0.0.1.", show_default=str(DEFAULT_PORT)),
     ] = None,
     unixsocket: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Listen on this unix socket instead of a port.")

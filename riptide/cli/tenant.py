@@ -8,8 +8,6 @@ from typing import Annotated, Any, TextIO
 
 import typer
 from pydantic import TypeAdapter, ValidationError
-from rich.console import Console
-from rich.progress import Progress
 
 from riptide.cli import common, policies
 from riptide.cli.common import cli_actor
@@ -19,6 +17,7 @@ from riptide.errors import InvalidInput
 from riptide.reads.exporting import Row
 from riptide.tenants.keyring.data_keys import SETTING
 from riptide.tenants.registry.record import SHARDS
+from riptide.tenants.registry.tenant import Tenant
 from riptide.tenants.resources import RESOURCES, UNLIMITED
 
 app = typer.Typer(
@@ -110,7 +109,7 @@ def list_command(
         if as_json:
             common.print_json({"tenants": [tenant_facts(one) for one in page.tenants], "cursor": page.cursor})
             return
-        common.console.print(tenants_table(page.tenants))
+        common.show(tenants_table(page.tenants))
         if page.cursor is not None:
             typer.echo(f"there are more: --after {page.cursor}")
 
@@ -158,29 +157,32 @@ def update_command(
 
 
 @app.command("suspend")
-def suspend_command(tenant: Id, why: Why = "") -> None:
-    """Let a tenant do nothing until it is resumed."""
+def suspend_command(tenant: Id, why: Why = "", as_json: common.Json = False) -> None:
+    """Refuse a tenant's writes, quotas and access until it is resumed; reading and removing go on."""
     with common.client() as (rt, _):
-        typer.echo(f"{rt.tenants.suspend(tenant, why, actor=cli_actor()).id} is suspended")
+        _changed(rt.tenants.suspend(tenant, why, actor=cli_actor()), as_json=as_json)
 
 
 @app.command("resume")
-def resume_command(tenant: Id) -> None:
+def resume_command(tenant: Id, as_json: common.Json = False) -> None:
     """End a tenant's suspension."""
     with common.client() as (rt, _):
-        typer.echo(f"{rt.tenants.resume(tenant, actor=cli_actor()).id} is active")
+        _changed(rt.tenants.resume(tenant, actor=cli_actor()), as_json=as_json)
 
 
 @app.command("disable")
 def disable_command(
-    tenant: Id, why: Why = "", yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    tenant: Id,
+    why: Why = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: common.Json = False,
 ) -> None:
     """Close a tenant for good; its data stays until it is deleted."""
     with common.client() as (rt, _):
         rt.tenants.show(tenant)
         if not yes:
             typer.confirm(f"Close the tenant {tenant} for good?", abort=True)
-        typer.echo(f"{rt.tenants.disable(tenant, why, actor=cli_actor()).id} is disabled")
+        _changed(rt.tenants.disable(tenant, why, actor=cli_actor()), as_json=as_json)
 
 
 @app.command("delete")
@@ -232,9 +234,13 @@ def export_command(
         typer.echo(f"{count:,} rows in {output}")
 
 
+def _changed(tenant: Tenant, *, as_json: bool) -> None:
+    common.print_json(tenant_facts(tenant)) if as_json else typer.echo(f"{tenant.id} is {tenant.status}")
+
+
 def _write(rows: Iterable[Row], file: TextIO) -> int:
     count = 0
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with common.bar() as bar:
         task = bar.add_task("Exporting", total=None)
         for count, row in enumerate(rows, 1):
             file.write(_line(row))

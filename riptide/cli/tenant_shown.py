@@ -10,7 +10,7 @@ from rich.text import Text
 
 from riptide.cli import common
 from riptide.tenants.registry.tenant import Tenant
-from riptide.tenants.resources import UNLIMITED
+from riptide.tenants.resources import RESOURCES, UNLIMITED
 
 _COLORS: Mapping[str, str] = {"active": "green", "suspended": "yellow", "disabled": "red"}
 
@@ -23,8 +23,8 @@ def tenant_facts(tenant: Tenant) -> dict[str, Any]:
         "why": tenant.why,
         "plan": tenant.plan,
         **tenant.facts.model_dump(),
-        "limits": dict(tenant.limits),
-        "overrides": dict(tenant.overrides),
+        "limits": _in_order(tenant.limits),
+        "overrides": _in_order(tenant.overrides),
         "policies": [asdict(rule) for rule in tenant.policies],
         "plans": [{"since": common.moment(since), "plan": plan} for since, plan in tenant.plans],
         "shards": tenant.shards,
@@ -41,11 +41,13 @@ def print_tenant(tenant: Tenant, *, as_json: bool) -> None:
     if as_json:
         common.print_json(shown)
         return
-    shown["limits"] = {name: _limit(limit) for name, limit in tenant.limits.items()}
+    for name in ("limits", "overrides"):
+        shown[name] = {resource: _limit(limit) for resource, limit in shown[name].items()}
+    shown["encrypted"] = "yes" if tenant.key else "no"
     shown["policies"] = [str(rule) for rule in tenant.policies]
     for name, value in shown.items():
         for label, text in _lines(name, value):
-            common.console.print(Text(f"{label:12} {text}"), soft_wrap=True)
+            common.console.print(Text(f"{label:12} {common.printable(text)}"), soft_wrap=True)
 
 
 def _lines(name: str, value: Any) -> list[tuple[str, str]]:
@@ -62,6 +64,10 @@ def _lines(name: str, value: Any) -> list[tuple[str, str]]:
     return [(name if number == 0 else "", row) for number, row in enumerate(rows or ["-"])]
 
 
+def _in_order(limits: Mapping[str, int]) -> dict[str, int]:
+    return {resource: limits[resource] for resource in RESOURCES if resource in limits}
+
+
 def _limit(limit: int) -> str:
     return "unlimited" if limit == UNLIMITED else f"{limit:,}"
 
@@ -69,15 +75,15 @@ def _limit(limit: int) -> str:
 def tenants_table(tenants: Sequence[Tenant]) -> Table:
     shown = Table(title="Tenants", title_justify="left", box=None, pad_edge=False)
     for heading in ("id", "status", "plan", "name", "owner", "created (UTC)"):
-        shown.add_column(heading, overflow="fold", no_wrap=heading == "id")
+        shown.add_column(heading, overflow="fold" if heading in {"name", "owner"} else "ellipsis")
     for tenant in tenants:
         owner = tenant.owner
         shown.add_row(
             tenant.id,
             Text(tenant.status, _COLORS.get(tenant.status, "")),
             tenant.plan or "-",
-            Text(tenant.name or "-"),
-            Text(owner.name or owner.email or owner.organization or owner.id or "-"),
+            Text(common.printable(tenant.name) or "-"),
+            Text(common.printable(owner.name or owner.email or owner.organization or owner.id) or "-"),
             common.moment(tenant.created_ms) if tenant.created_ms else "-",
         )
     return shown

@@ -28,7 +28,7 @@ def usage() -> None:
 def show_command(
     tenant: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")],
     month: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM", help="A month in UTC. [default: this one]")
+        str | None, typer.Option(metavar="YYYY-MM", help="A month in UTC.", show_default="this one")
     ] = None,
     hours: Annotated[
         bool, typer.Option("--hours", help="By hour of the month, too; hours are kept for 35 days.")
@@ -47,9 +47,9 @@ def show_command(
     if as_json:
         common.print_json(_facts(used, by_hour if hours else None))
         return
-    common.console.print(_table(used))
+    common.show(_table(used))
     if hours:
-        common.console.print(_hours(by_hour))
+        common.show(_hours(by_hour))
 
 
 def _facts(used: Usage, by_hour: Mapping[str, Counted] | None) -> dict[str, Any]:

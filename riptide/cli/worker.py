@@ -32,7 +32,7 @@ _ARCHIVER_SECONDS = 10.0  # to end what it is writing; what is not written then,
 def worker_command(
     commands: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Types to carry out, separated by commas. [default: all]"),
+        typer.Option(metavar="A,B", help="Types to carry out, separated by commas.", show_default="all"),
     ] = None,
     concurrency: Annotated[
         int | None,

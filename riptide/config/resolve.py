@@ -106,6 +106,9 @@ def _explain(setting: Setting, given: Given, error: ErrorDetails) -> tuple[str, 
     path = ".".join(map(str, (setting.path, *at)))
     hidden = setting.secret or place.written is None
     shown = "the value (not shown)" if hidden else _shorten(place.written or "")
+    if at[-1:] == ("[key]",):
+        known = error.get("ctx", {}).get("expected", "another name")
+        return place.source, f"{path.removesuffix('.[key]')} is unknown; write {known}"
     if error["type"] == "missing":
         return place.source, f"{path} is missing; write {setting.expected_item()}"
     if error["type"] == "extra_forbidden":

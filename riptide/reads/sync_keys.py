@@ -21,6 +21,7 @@ class KeysFace:
     def rotate(self, tenant: str = DEFAULT_TENANT, *, actor: str | None = None) -> KeyStatus:
         """Encrypt what is written from now on by a new key, and wrap the older ones by the newest master key.
 
-        What was written before can still be read. Raises InvalidInput for a tenant that is not encrypted.
+        What was written before can still be read. A tenant that is not encrypted any more, or closed, gets no
+        new key. Raises InvalidInput for one that was never encrypted.
         """
         return self._store.drive(self._data_keys.rotate(tenant, actor))

@@ -84,7 +84,7 @@ class Plan(Section):
 class Plans(Section):
     """All plans by name."""
 
-    plans: dict[str, Plan]
+    plans: Annotated[dict[str, Plan], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _named(self) -> Self:

@@ -32,7 +32,7 @@ class LocalBlobs:
     def put(self, name: str, data: bytes | Iterable[bytes]) -> None:
         """Write a temporary file, sync it, give it its name, and sync the directory that holds the name."""
         *above, last = check_name(name)
-        with self._errors(name), self._made([]) as root, self._made([_WRITING]) as writing:
+        with self._errors(name, writing=True), self._made([]) as root, self._made([_WRITING]) as writing:
             self._sweep(writing)
             temporary = f"{os.getpid()}-{secrets.token_hex(8)}"
             try:
@@ -113,13 +113,17 @@ class LocalBlobs:
                         os.unlink(file.name, dir_fd=writing)
 
     @contextlib.contextmanager
-    def _errors(self, name: str) -> Iterator[None]:
+    def _errors(self, name: str, *, writing: bool = False) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            raise BlobNotFound(f"there is no blob {name!r} in {self.place}") from None
         except (InvalidInput, BlobError):
             raise
+        except FileNotFoundError as error:
+            if writing:
+                raise BlobError(
+                    f"blob {name!r} cannot be written in {self.place}: no such directory"
+                ) from error
+            raise BlobNotFound(f"there is no blob {name!r} in {self.place}") from None
         except OSError as error:
             raise BlobError(f"blob {name!r} in {self.place}: {error.strerror or error}") from error
 

@@ -24,7 +24,7 @@ from riptide.tenants.usage.sealing import seal, sealed_sums
 from riptide.tenants.usage.storage import byte_seconds
 
 _KEPT_SECONDS = MONTHS_KEPT * 86_400
-_LONGEST_REASON = 500
+_LONGEST_REASON, _LONGEST_REFERENCE = 500, 200
 
 
 class MonthNotOver(InvalidInput):
@@ -82,8 +82,10 @@ class Billing:
     def credit(self, tenant: str, credit: Credit, actor: str | None) -> Flow[Invoice]:
         """Write a credit note."""
         by = check_actor(actor)
-        if not isinstance(credit.reason, str) or not 0 < len(credit.reason) <= _LONGEST_REASON:
-            raise InvalidInput(f"a credit note needs a reason of 1 to {_LONGEST_REASON} characters")
+        if not _is_text(credit.reason, _LONGEST_REASON):
+            raise InvalidInput(f"a credit note needs a reason of 1 to {_LONGEST_REASON} printable characters")
+        if credit.reference is not None and not _is_text(credit.reference, _LONGEST_REFERENCE):
+            raise InvalidInput(f"a reference is a text of 1 to {_LONGEST_REFERENCE} printable characters")
         found, now_ms = yield from self._tenant(tenant)
         return (yield from self._invoices.credit(found, credit, now_ms, by))
 
@@ -155,6 +157,10 @@ def _invoice(
         late=tuple(late),
         terms=tuple(terms),
     )
+
+
+def _is_text(given: object, longest: int) -> bool:
+    return isinstance(given, str) and 0 < len(given) <= longest and given.isprintable()
 
 
 def _open_sums(_tenant: Tenant, _name: str, generation: int, sums: MonthlySums) -> Flow[Counted]:

@@ -86,8 +86,11 @@ class Invoices:
 def _note(there: Sequence[Invoice], credit: Credit, now_ms: int, nonce: str) -> Invoice:
     invoice = next((one for one in there if one.number == credit.number and one.kind == "invoice"), None)
     if invoice is None:
-        known = ", ".join(one.number for one in there if one.kind == "invoice") or "none"
-        raise InvalidInput(f"there is no invoice {repr(credit.number)[:80]}; there are: {known}")
+        known = ", ".join(one.number for one in there if one.kind == "invoice")
+        raise InvalidInput(
+            f"there is no invoice {repr(credit.number)[:80]}; "
+            + (f"there are: {known}" if known else "the tenant has none yet")
+        )
     notes = [one for one in there if one.credits == credit.number]
     left = invoice.total_micros + sum(one.total_micros for one in notes)
     if not 0 < credit.micros <= left:

@@ -10,7 +10,7 @@ from typing import Any
 
 from riptide.clock import Clock
 from riptide.config import Settings
-from riptide.errors import ConfigError, InvalidInput, TenantChanged
+from riptide.errors import InvalidInput, TenantChanged
 from riptide.names import DEFAULT_TENANT, check_tenant
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, Operation, ask, ask_all
@@ -18,6 +18,7 @@ from riptide.store.script import Script
 from riptide.tenants.facts import DEFAULT, NO_INCARNATION
 from riptide.tenants.keyring.data_key import WrappedKey
 from riptide.tenants.keyring.ring import KeyRing
+from riptide.tenants.purge.mark import begun
 from riptide.tenants.registry.audit import Audit, Deed, check_actor
 from riptide.tenants.registry.changing import Changing, unknown
 from riptide.tenants.registry.record import Records
@@ -56,8 +57,7 @@ class SpareKey:
 
 
 class DataKeys:
-    """Builds the flows on them. Raises ConfigError where all data is to be encrypted, without
-    a master key."""
+    """Builds the flows on them."""
 
     def __init__(self, keys: Keys, settings: Settings, ring: KeyRing, clock: Clock) -> None:
         self._keys, self._ring, self._clock = keys, ring, clock
@@ -65,11 +65,6 @@ class DataKeys:
         self.at_rest = settings.security.enable_encryption_at_rest
         self._records, audit = Records(keys), Audit(keys, settings.security)
         self._changing = Changing(self._records, audit)
-        if self.at_rest and ring.masters is None:
-            raise ConfigError(
-                "security.enable_encryption_at_rest is on, and there is no master key: set "
-                "security.encryption_key or security.encryption_key_file ('riptide keys generate' makes one)"
-            )
 
     def wanted(self, given: Mapping[str, Any]) -> bool:
         """Whether a tenant with such settings is to be encrypted. Raises InvalidInput if that cannot be."""
@@ -100,9 +95,10 @@ class DataKeys:
         yield from self._ring.drop(tenant, incarnation, key_id)
 
     def rotate(self, tenant: str, actor: str | None) -> Flow[KeyStatus]:
-        """Give an encrypted tenant a new key, and wrap its older ones by the newest master key.
+        """Give an encrypted tenant a new key, and wrap its older ones by the newest master key. One that is
+        not encrypted any more, or closed, gets no new key.
 
-        Raises InvalidInput if it is not encrypted; UnknownTenant, TenantNotActive, KeyUnavailable, BlobError.
+        Raises InvalidInput if it has no keys; UnknownTenant, KeyUnavailable, BlobError.
         """
         deed = Deed(check_tenant(tenant), check_actor(actor), "rotate_key", "keys")
         if deed.tenant == DEFAULT_TENANT:
@@ -112,9 +108,14 @@ class DataKeys:
             yield from self._ring.rewrap(deed.tenant, NO_INCARNATION)
         else:
             found = yield from self._read(deed.tenant)
-            self._check_encrypted(deed.tenant, found.key)
-            yield from self.renew(deed, found)
+            self._check_encrypted(deed.tenant, (yield from self.status(deed.tenant)).keys)
+            if found.key and found.status != "disabled":
+                yield from self.renew(deed, found)
             yield from self._ring.rewrap(deed.tenant, found.incarnation)
+            if (yield from self._read(deed.tenant)).incarnation == begun(found.incarnation):
+                # What a purge had destroyed may have been put back just now.
+                yield from self._ring.destroy(deed.tenant, found.incarnation)
+                raise unknown(deed.tenant)
         return (yield from self.status(deed.tenant))
 
     def renew(self, deed: Deed, found: Tenant) -> Flow[Tenant]:
@@ -158,8 +159,9 @@ class DataKeys:
             raise unknown(tenant)
         return tenant_of(tenant, stored.fields)
 
-    def _check_encrypted(self, tenant: str, key: int) -> None:
-        if not key:
+    def _check_encrypted(self, tenant: str, keys: int) -> None:
+        """Raises InvalidInput where there are none."""
+        if not keys:
             raise InvalidInput(
                 f"the data of tenant {tenant} is not encrypted: switch it on by "
                 f"'riptide tenant update {tenant} --encrypted'"

@@ -56,13 +56,19 @@ class MasterKeys:
 def load_master_keys(settings: SecuritySettings) -> MasterKeys | None:
     """The keys of `security.encryption_key`, or of the file that `security.encryption_key_file` names.
 
-    None if neither is set. Raises ConfigError, which never shows a key.
+    None if neither is set. Raises ConfigError, which never shows a key; also if all data is to be encrypted,
+    and there is none.
     """
     if settings.encryption_key is not None and settings.encryption_key_file is not None:
         raise ConfigError("security.encryption_key and security.encryption_key_file are both set: take one")
     if settings.encryption_key is not None:
         return parse_master_keys(settings.encryption_key.get_secret_value(), "security.encryption_key")
     if settings.encryption_key_file is None:
+        if settings.enable_encryption_at_rest:
+            raise ConfigError(
+                "security.enable_encryption_at_rest is on, and there is no master key: set "
+                "security.encryption_key or security.encryption_key_file ('riptide keys generate' makes one)"
+            )
         return None
     try:
         text = Path(settings.encryption_key_file).read_text("utf-8")

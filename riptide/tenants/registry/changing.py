@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Mapping
 
-from riptide.errors import TenantChanged, TenantNotActive, UnknownTenant
+from riptide.errors import InvalidInput, TenantChanged, TenantNotActive, UnknownTenant
 from riptide.store.operation import Flow, ask, ask_all
 from riptide.tenants.registry.audit import REFUSED, Audit, Deed
 from riptide.tenants.registry.record import Change, Records
@@ -24,8 +24,10 @@ class Changing:
     ) -> Flow[Tenant]:
         """`revision` is the only one to be changed; with `closed_too` a disabled tenant may be, too.
 
-        Raises UnknownTenant; TenantNotActive and TenantChanged, and notes these.
+        Raises InvalidInput, UnknownTenant; TenantNotActive and TenantChanged, and notes these.
         """
+        if revision is not None and (type(revision) is not int or revision < 1):
+            raise InvalidInput(f"a revision is a whole number from 1, not {repr(revision)[:80]}")
         try:
             return (yield from self._change(deed, edit, revision, closed_too=closed_too))
         except (TenantNotActive, TenantChanged) as error:

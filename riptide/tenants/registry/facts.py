@@ -47,7 +47,8 @@ class Facts(_Model):
         """Raises InvalidInput for what is too large, or could not be read again."""
         try:
             text = self.model_dump_json()
-            read_facts(text)
+            if read_facts(text) != self:
+                raise ValueError("a name with half a character in it became another one")
         except ValueError:  # half a character, or too deep
             raise InvalidInput("settings or metadata hold something that has no place in JSON") from None
         if len(text.encode()) > _MOST_BYTES:
@@ -86,5 +87,14 @@ def _merge(part: str, old: dict[str, Any], given: Any) -> dict[str, Any]:
 def _describe(error: ValidationError) -> str:
     details = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(
-        f"{'.'.join(map(str, one['loc'][:_SHOWN_PARTS]))}: {one['msg']}" for one in details[:_SHOWN_ERRORS]
+        f"{'.'.join(map(str, one['loc'][:_SHOWN_PARTS]))}: {_said(one)}" for one in details[:_SHOWN_ERRORS]
+    )
+
+
+def _said(error: Any) -> str:
+    """A pattern tells people nothing."""
+    if error["type"] != "string_pattern_mismatch":
+        return str(error["msg"])
+    return (
+        "this is no e-mail address" if error["loc"][-1] == "email" else "control characters are not allowed"
     )

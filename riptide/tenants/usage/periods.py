@@ -39,11 +39,15 @@ def hour(number: int) -> Period:
     return Period(f"{moment:%Y-%m-%dT%H}", _name(moment), number * 3600, (number + 1) * 3600)
 
 
-@lru_cache(maxsize=1024)
 def month(name: str) -> Period:
     """The month called `name`. Raises InvalidInput if it is none."""
     if not isinstance(name, str) or not _MONTH.fullmatch(name) or not (1970 <= int(name[:4]) <= 9998):
-        raise InvalidInput(f"{str(name)[:40]!r} is no month: write it as 2026-11")
+        raise InvalidInput(f"{repr(name)[:40]} is no month: write it as 2026-11")
+    return _month(name)
+
+
+@lru_cache(maxsize=1024)
+def _month(name: str) -> Period:
     first = datetime(int(name[:4]), int(name[5:]), 1, tzinfo=UTC)
     after = (first + timedelta(days=31)).replace(day=1)
     return Period(name, name, int(first.timestamp()), int(after.timestamp()))

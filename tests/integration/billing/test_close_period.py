@@ -47,6 +47,12 @@ def test_a_month_that_is_not_over_is_dead_at_once(one_office: Office) -> None:
     assert "is not over yet" in str(status.error)
 
 
+def test_a_tenant_that_is_not_there_is_dead_at_once(one_office: Office) -> None:
+    status = carry_out(one_office, named(LAST), "nobody")
+    assert (status.state, status.attempts) == ("dead", 1)
+    assert "there is no tenant nobody" in str(status.error)
+
+
 def test_who_cannot_be_closed_is_named_and_the_others_are_closed(one_office: Office) -> None:
     one_office.tenant("acme")
     one_office.plans(one_office.tenant("lost"), [(LAST, "gone-from-the-file")])

@@ -57,7 +57,26 @@ def test_many_at_once_never_credit_more_than_there_is(closed: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    "amount", ["0", "-1", "0.001", "nan", "inf", "1e30", "", "12,50", 12.5, None, Decimal("NaN"), True]
+    "amount",
+    [
+        "0",
+        "-1",
+        "0.001",
+        "nan",
+        "inf",
+        "1e30",
+        "",
+        "12,50",
+        "1_0",
+        "1e1",
+        " 1",
+        "\u0661",
+        "1.",
+        12.5,
+        None,
+        Decimal("NaN"),
+        True,
+    ],
 )
 def test_amounts_that_are_none(closed: Office, amount: Any) -> None:
     with pytest.raises(InvalidInput, match="an amount is above 0"):

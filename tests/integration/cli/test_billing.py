@@ -29,12 +29,13 @@ def test_invoices_credit_notes_and_their_export(
 ) -> None:
     riptide = riptide_on_valkey
     note = riptide(
-        *("billing", "credit", "acme", NUMBER, "9.5", "--reason", "an outage", "--json"), extra=ON
+        *("billing", "credit", "acme", NUMBER, "9.5", "--reason", "an [b]outage[/i]", "--json"), extra=ON
     ).json
     assert note["number"] == f"{NUMBER}.c1"
     shown = riptide("billing", "invoices", "acme", extra=ON)
     assert "49.00 EUR" in shown.out
     assert "-9.50 EUR" in shown.out
+    assert "an [b]outage[/i]" in shown.out
     file = tmp_path / "invoices.csv"
     assert riptide("billing", "export", "--month", NUMBER, "--output", str(file), extra=ON).code == 0
     rows = list(csv.DictReader(file.read_text("utf-8").splitlines()))
@@ -58,6 +59,12 @@ def test_invoices_credit_notes_and_their_export(
         (("estimate", "acme", "--month", "last"), "is no month"),
         (("credit", "acme", "1999-01", "1", "--reason", "x"), "there is no invoice"),
         (("credit", "acme", NUMBER, "0", "--reason", "x"), "above 0"),
+        (("credit", "acme", NUMBER, "1", "--reason", "x\x1b[31m"), "printable"),
+        (("credit", "acme", NUMBER, "1", "--reason", "x", "--reference", ""), "a reference is a text"),
+        (("invoices", "nobody"), "no tenant nobody"),
+        (("invoices", "acme", "--month", "2026-13"), "is no month"),
+        (("export", "--tenant", "nobody"), "no tenant nobody"),
+        (("export", "--month", "last"), "is no month"),
         (("close", "2026", "--wait", "0"), "is no month"),
     ],
 )

@@ -76,6 +76,7 @@ def test_a_tenants_life(cli: Run, on_valkey: Deployment) -> None:
     assert "--after acme" in page.out
     assert "more" not in cli("tenant", "list", "--after", "acme").out
 
+    assert cli("tenant", "suspend", "acme", "--json").json["status"] == "suspended"
     assert cli("tenant", "suspend", "acme", "--why", "unpaid").out == "acme is suspended\n"
     shown = cli("tenant", "show", "acme").out
     for part in ("suspended", "unpaid", "email: ada@example.org", "cache_entries: unlimited", "209,715,200"):
@@ -93,7 +94,7 @@ def test_a_tenants_life(cli: Run, on_valkey: Deployment) -> None:
             "--setting",
             "theme=",
         ),
-        *("--revision", "3", "--json"),
+        *("--revision", "4", "--json"),
     ).json
     assert (changed["plan"], changed["limits"], changed["settings"]) == (
         "free",
@@ -101,7 +102,7 @@ def test_a_tenants_life(cli: Run, on_valkey: Deployment) -> None:
         {"limit": 5},
     )
     stale = cli("tenant", "update", "acme", "--name", "x", "--revision", "3")
-    assert (stale.code, "has revision 4 by now" in stale.err) == (1, True)
+    assert (stale.code, "has revision 5 by now" in stale.err) == (1, True)
 
     assert "Delete the tenant acme and all it has for good?" in cli("tenant", "delete", "acme").out
     assert cli("tenant", "show", "acme", "--json").json["status"] == "active"
@@ -120,6 +121,7 @@ def test_policies(cli: Run) -> None:
     assert "pages:*" in cli("tenant", "policies", "allow", "acme", "pages:*", "read").out
     rules = cli("tenant", "policies", "list", "acme", "--json").json
     assert rules == [{"resource": "pages:*", "action": "read"}]
+    assert cli("tenant", "policies", "check", "acme", "pages:1", "read", "--json").json == {"allowed": True}
     denied = cli("tenant", "policies", "check", "acme", "pages:1", "write")
     assert (denied.code, denied.out) == (1, "denied\n")
     assert "everything" in cli("tenant", "policies", "disallow", "acme", "pages:*", "read").out
@@ -140,6 +142,8 @@ def test_the_audit_trail(cli: Run) -> None:
     assert "--cursor" in cli("audit", "acme", "--limit", "1").out
     assert len(cli("audit", "acme", "--since", "1h", "--operation", "suspend", "--json").json["records"]) == 1
     assert cli("audit", "acme", "--until", "2020-01-01").out == "no records\n"
+    assert "is too long ago" in cli("audit", "acme", "--since", "100000d").err
+    assert cli("audit", "acme", "--result", "good").code == 2
     assert [one["operation"] for one in cli("audit", "--json").json["records"]] == ["create"]
 
 

@@ -15,7 +15,10 @@ from riptide.errors import (
     TooManyTenants,
     UnknownTenant,
 )
+from riptide.store.operation import Flow
+from riptide.tenants.keyring.data_key import WrappedKey
 from riptide.tenants.keyring.master import new_master_key
+from riptide.tenants.purge.mark import begun
 from tests.integration.encryption.test_entries import (
     MASTER,
     SECRET,
@@ -94,6 +97,55 @@ def test_another_master_key(on_valkey: Deployment, tmp_path: Path) -> None:
     with riptide.connect(config=settings_of(on_valkey, tmp_path, f"2:{new}")) as rt:
         assert rt.cache.get("k", tenant="acme") == SECRET, "the blob store has them"
         assert on_valkey.client.hlen(on_valkey.keys.keyring("acme")) == 1, "and now they are at hand again"
+
+
+def test_who_is_not_encrypted_any_more_or_closed_gets_no_new_key(
+    on_valkey: Deployment, tmp_path: Path
+) -> None:
+    """The old master key can be taken away all the same."""
+    new = new_master_key()
+    with riptide.connect(config=settings_of(on_valkey, tmp_path, f"1:{MASTER}")) as rt:
+        for tenant in ("off", "closed"):
+            make(rt, tenant)
+            rt.cache.set("k", SECRET, tenant=tenant)
+        rt.tenants.update("off", settings={"encryption_enabled": False})
+        key = rt.keys.status("closed").key
+        rt.tenants.disable("closed")
+    with riptide.connect(config=settings_of(on_valkey, tmp_path, f"2:{new},1:{MASTER}")) as rt:
+        wrapped = [rt.keys.rotate(tenant) for tenant in ("off", "closed")]
+        assert [(one.key, one.keys, one.masters) for one in wrapped] == [(0, 1, {2: 1}), (key, 1, {2: 1})]
+    with riptide.connect(config=settings_of(on_valkey, tmp_path, f"2:{new}")) as rt:
+        assert [rt.cache.get("k", tenant=tenant) for tenant in ("off", "closed")] == [SECRET] * 2
+
+
+def test_rotating_puts_nothing_back_that_a_purge_destroyed(
+    on_valkey: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with riptide.connect(config=settings_of(on_valkey, tmp_path, f"1:{MASTER}")) as rt:
+        make(rt)
+        incarnation = rt.tenants.disable("acme").incarnation
+    new = f"2:{new_master_key()},1:{MASTER}"
+    with riptide.connect(config=settings_of(on_valkey, tmp_path, new)) as rt:
+        stored = rt.ring.stored
+
+        def purged_then(tenant: str, of: str) -> Flow[list[WrappedKey]]:
+            """What is there, read before the purge and used after it."""
+            found = yield from stored(tenant, of)
+            on_valkey.client.hset(on_valkey.keys.record(tenant), "incarnation", begun(of))
+            yield from rt.ring.destroy(tenant, of)
+            return found
+
+        with monkeypatch.context() as patch:
+            rewrap = rt.ring.rewrap
+
+            def rewrapping(tenant: str, of: str) -> Flow[int]:
+                patch.setattr(rt.ring, "stored", purged_then)
+                return (yield from rewrap(tenant, of))
+
+            patch.setattr(rt.ring, "rewrap", rewrapping)
+            with pytest.raises(UnknownTenant):
+                rt.keys.rotate("acme")
+        assert not [name for name in blobs_of(tmp_path) if incarnation in name]
 
 
 def test_many_at_a_time_name_one_key(on_valkey: Deployment, tmp_path: Path) -> None:

@@ -207,6 +207,9 @@ def test_a_change_can_insist_on_the_revision_it_has_seen(tenants: Tenants) -> No
     changed = tenants.update("acme", name="one", revision=seen.revision)
     with pytest.raises(TenantChanged, match="has revision 2 by now, not 1: look at it again"):
         tenants.update("acme", name="two", revision=seen.revision)
+    for revision in ("2", 2.0, True, 0, -1):
+        with pytest.raises(InvalidInput, match="a revision is a whole number from 1"):
+            tenants.update("acme", name="two", revision=revision)  # type: ignore[arg-type]
     assert tenants.show("acme") == changed
     assert tenants.update("acme", name="two", revision=changed.revision).name == "two"
 

@@ -43,6 +43,19 @@ def test_check_looks_at_the_plans_too(write: Write, tmp_path: Path) -> None:
     assert f"{plans}:2: plans.free.base_fee: write an amount" in result.stderr
 
 
+def test_check_looks_at_the_master_key_too(write: Write, tmp_path: Path) -> None:
+    missing = tmp_path / "key"
+    for text, says in (
+        (f"security: {{encryption_key_file: {missing}}}", f"{missing} cannot be read: No such file"),
+        ("security: {encryption_key: 'sesame'}", "key 1 (not shown) is none"),
+        ("security: {enable_encryption_at_rest: true}", "there is no master key"),
+    ):
+        result = CliRunner().invoke(app, ["check", str(write(text))])
+        assert result.exit_code == 2
+        assert says in result.stderr
+        assert "sesame" not in result.output
+
+
 def test_show_lists_every_setting_with_its_source(write: Write) -> None:
     path = write("cache: {warm_list: ['[bold]x']}")
     result = CliRunner().invoke(app, ["show", str(path), "--json"], env={"REDIS_POOL_SIZE": "3"})

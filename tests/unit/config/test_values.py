@@ -51,6 +51,10 @@ from .conftest import Refused, Write
             "workers.modules.1: the value (not shown) is not valid; write a list of texts",
         ),
         (
+            "tenant: {outage_policy: {ops: open}}",
+            "tenant.outage_policy.ops is unknown; write 'memory_bytes', 'storage_bytes', ",
+        ),
+        (
             "workers: {handler_timeouts: {warm: -1}}",
             "workers.handler_timeouts.warm: '-1' is not valid; write a number above 0",
         ),

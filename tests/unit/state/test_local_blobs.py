@@ -49,6 +49,11 @@ def test_a_link_to_the_outside_is_not_followed(root: Path, tmp_path: Path) -> No
     assert [file.name for file in outside.iterdir()] == ["secret"]
 
 
+def test_where_nothing_can_be_written_is_told() -> None:
+    with pytest.raises(BlobError, match="blob 'a' cannot be written in /proc/nowhere"):
+        LocalBlobs("/proc/nowhere").put("a", b"1")  # nobody may make one there, not even root
+
+
 def test_the_directory_itself_may_be_a_link(root: Path, tmp_path: Path) -> None:
     root.mkdir(parents=True)
     (tmp_path / "link").symlink_to(root)

@@ -85,6 +85,7 @@ def test_money_is_whole_millionths_and_bytes_have_units(tmp_path: Path) -> None:
         ("  free:", "  free: {}\n  free:", ":3: 'free' appears twice"),
         ("EUR", "!x EUR", ":4: plans.free.currency: tags"),
         ("EUR", "[", "is not YAML"),
+        (GOOD, "plans: {}", ":1: plans: Dictionary should have at least 1 item"),
     ],
 )
 def test_an_error_names_file_line_and_field(tmp_path: Path, old: str, new: str, error: str) -> None:

@@ -43,7 +43,7 @@ def test_a_month_has_its_hours(year: int, number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["2026-00", "2026-13", "1969-12", "9999-01", "26-01", "2026-1", None, 202611]
+    "name", ["2026-00", "2026-13", "1969-12", "9999-01", "26-01", "2026-1", None, 202611, ["2026-11"]]
 )
 def test_what_is_no_month(name: Any) -> None:
     with pytest.raises(InvalidInput):
