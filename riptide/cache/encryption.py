@@ -6,7 +6,7 @@ entry can pass for another one, of another key, tenant or time.
 """
 
 from riptide.cache.core import Core
-from riptide.cache.entry import parts_of, with_rest
+from riptide.cache.entry import key_id_of, parts_of, with_key, with_rest
 from riptide.cache.space import Shard
 from riptide.errors import KeyDestroyed, UnknownTenant
 from riptide.store.operation import Flow
@@ -21,25 +21,26 @@ def lock(core: Core, shard: Shard, digest: str, plain: bytes) -> Flow[bytes]:
     if not facts.key:
         return plain
     key = yield from _ring(core).key(facts.tenant, facts.key_place, facts.key)
-    stamped = with_rest(plain, key.id, parts_of(plain).rest)
-    parts = parts_of(stamped)
-    return with_rest(stamped, key.id, key.encrypt(parts.rest, _about(shard, digest) + parts.bound))
+    named = with_key(plain, key.id)
+    bound, rest = parts_of(named)
+    return with_rest(named, key.encrypt(rest, _about(shard, digest) + bound))
 
 
 def unlock_at_once(core: Core, shard: Shard, digest: str, data: bytes) -> bytes | None:
-    """The plain entry of an intact one; None if that needs a call, or a second thought."""
+    """What is encrypted of an intact entry, plain; None if that needs a call, or a second thought."""
     facts = shard.space.facts
-    key = _ring(core).held(facts.tenant, facts.key_place, parts_of(data).key_id)
+    key = _ring(core).held(facts.tenant, facts.key_place, key_id_of(data))
     return None if key is None else _unlock(key, shard, digest, data)
 
 
 def unlock(core: Core, shard: Shard, digest: str, data: bytes) -> Flow[bytes | None]:
-    """The plain entry of an intact one; None if it was encrypted for another place, or its key is destroyed.
+    """What is encrypted of an intact entry, plain; None if it was encrypted for another place, or its key is
+    destroyed.
 
     Raises KeyUnavailable if its key cannot be had here; ServerUnavailable, BlobError.
     """
     facts = shard.space.facts
-    if (plain := (yield from _try(core, facts, shard, digest, data))) is None:
+    if (rest := (yield from _try(core, facts, shard, digest, data))) is None:
         # The tenant may be another one by now, with other keys.
         try:
             space = yield from core.renew(shard.space)
@@ -47,21 +48,20 @@ def unlock(core: Core, shard: Shard, digest: str, data: bytes) -> Flow[bytes | N
             return None
         if space.facts.incarnation != facts.incarnation:
             return (yield from _try(core, space.facts, space.shard_of(digest), digest, data))
-    return plain
+    return rest
 
 
 def _try(core: Core, facts: Facts, shard: Shard, digest: str, data: bytes) -> Flow[bytes | None]:
     try:
-        key = yield from _ring(core).key(facts.tenant, facts.key_place, parts_of(data).key_id)
+        key = yield from _ring(core).key(facts.tenant, facts.key_place, key_id_of(data))
     except KeyDestroyed:
         return None
     return _unlock(key, shard, digest, data)
 
 
 def _unlock(key: DataKey, shard: Shard, digest: str, data: bytes) -> bytes | None:
-    parts = parts_of(data)
-    rest = key.decrypt(parts.rest, _about(shard, digest) + parts.bound)
-    return None if rest is None else with_rest(data, 0, rest)
+    bound, rest = parts_of(data)
+    return key.decrypt(rest, _about(shard, digest) + bound)
 
 
 def _ring(core: Core) -> KeyRing:

@@ -174,50 +174,62 @@ def with_epoch(packed: bytes, epoch: bytes) -> bytes:
     return _headed(epoch + packed[_EPOCH.stop :])
 
 
-def _headed(rest: bytes, soft_expiry_ms: int = 0) -> bytes:
-    return _HEAD.pack(MAGIC, soft_expiry_ms, xxh3_64_intdigest(rest) ^ soft_expiry_ms) + rest
+def _headed(rest: bytes) -> bytes:
+    return _HEAD.pack(MAGIC, 0, xxh3_64_intdigest(rest)) + rest
 
 
 class Parts(NamedTuple):
     """What encryption sees of an entry. `bound` stays readable and cannot be changed unnoticed: the header
     without soft expiry and checksum, and the tags' ids."""
 
-    soft_expiry_ms: int
-    key_id: int
     bound: bytes
     rest: bytes
 
 
 def parts_of(data: bytes) -> Parts:
     """Of an intact entry."""
-    soft, (key_id,) = _HEAD.unpack_from(data)[1], _KEY_ID.unpack_from(data, _KEY.start)
     start = HEADER_BYTES + TAG_BYTES * data[_TAGS_AT]
-    return Parts(soft, key_id, data[:4] + data[_CHECKED.start : start], data[start:])
+    return Parts(data[:4] + data[_CHECKED.start : start], data[start:])
 
 
-def with_rest(data: bytes, key_id: int, rest: bytes) -> bytes:
-    """The same header, but for the key id, and another rest."""
-    start = HEADER_BYTES + TAG_BYTES * data[_TAGS_AT]
-    soft = _HEAD.unpack_from(data)[1]
-    head = data[_CHECKED.start : _KEY.start] + _KEY_ID.pack(key_id) + data[_KEY.stop : start]
-    return _headed(head + rest, soft)
+def key_id_of(data: bytes) -> int:
+    """By which data key an intact entry is encrypted; 0: it is not."""
+    found: int = _KEY_ID.unpack_from(data, _KEY.start)[0]
+    return found
 
 
-def open_value(data: bytes, epoch: bytes, codec: Codec) -> Any:
-    """The value, an Aging, a Miss or LOCKED. Raises Damaged for what was not packed here and kept intact."""
+def with_key(packed: bytes, key_id: int) -> bytes:
+    """A packed entry whose header names a key; its rest is to be encrypted by that."""
+    return _headed(packed[_CHECKED.start : _KEY.start] + _KEY_ID.pack(key_id) + packed[_KEY.stop :])
+
+
+def with_rest(packed: bytes, rest: bytes) -> bytes:
+    """The same header and tags with another rest."""
+    start = HEADER_BYTES + TAG_BYTES * packed[_TAGS_AT]
+    return _headed(packed[_CHECKED.start : start] + rest)
+
+
+def open_value(data: bytes, epoch: bytes, codec: Codec, rest: bytes | None = None) -> Any:
+    """The value, an Aging, a Miss or LOCKED. Raises Damaged for what was not packed here and kept intact.
+
+    `rest` is what decryption made of a LOCKED one's.
+    """
     try:
         magic, soft, checksum, written, flags, codec_id, tags, metadata_bytes, size, key_id = _unpack_hot(
             data
         )
     except struct.error:
         raise Damaged("shorter than a header") from None
-    if magic != MAGIC or xxh3_64_intdigest(data[_CHECKED]) ^ soft != checksum:
+    if rest is None and (magic != MAGIC or xxh3_64_intdigest(data[_CHECKED]) ^ soft != checksum):
         raise Damaged("the checksum differs")
     if written != epoch:
         return Miss.INVALIDATED
-    if key_id:
+    if rest is not None:
+        body = rest[metadata_bytes:]
+    elif key_id:
         return LOCKED
-    body = data[HEADER_BYTES + TAG_BYTES * tags + metadata_bytes :]
+    else:
+        body = data[HEADER_BYTES + TAG_BYTES * tags + metadata_bytes :]
     if codec_id or len(body) != size:
         body = codec.expand(codec_id, body, size)
     value = _decode(body, flags) if flags != _RAW else body
@@ -263,20 +275,21 @@ def _decode(body: bytes, flags: int) -> Any:
     return Miss.NEGATIVE
 
 
-def open_entry(data: bytes, epoch: bytes, codec: Codec) -> Entry | Miss:
+def open_entry(data: bytes, epoch: bytes, codec: Codec, rest: bytes | None = None) -> Entry | Miss:
     """The value with its header and metadata; Miss.INVALIDATED. Raises Damaged as `open_value` does."""
-    value = open_value(data, epoch, codec)
+    value = open_value(data, epoch, codec, rest)
     if value is Miss.INVALIDATED:
         return value
     soft = _HEAD.unpack_from(data)[1]
     _, created, flags, codec_id, tags, metadata_bytes, size, _, _, stale = _REST.unpack_from(data, _HEAD.size)
-    start = HEADER_BYTES + TAG_BYTES * tags
+    if rest is None:
+        rest = data[HEADER_BYTES + TAG_BYTES * tags :]
     negative = bool(flags & _NEGATIVE)
     if isinstance(value, Aging):
         value = value.value
     return Entry(
         value=None if negative else value,
-        metadata=_decode_metadata(data[start : start + metadata_bytes]),
+        metadata=_decode_metadata(rest[:metadata_bytes]),
         created_ms=created,
         soft_expiry_ms=soft,
         stale_ms=stale,

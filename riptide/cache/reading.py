@@ -8,7 +8,7 @@ from typing import Any
 from riptide.cache.codec import Damaged
 from riptide.cache.core import Core
 from riptide.cache.encryption import unlock, unlock_at_once
-from riptide.cache.entry import LOCKED, Aging, Entry, Miss, open_entry, open_plain, open_value, parts_of
+from riptide.cache.entry import LOCKED, Aging, Entry, Miss, key_id_of, open_entry, open_plain, open_value
 from riptide.cache.space import Part, Shard, Space
 from riptide.store.operation import Flow, Operation, ask, ask_all, identity
 from riptide.store.script import Script
@@ -37,9 +37,9 @@ def quick(core: Core, shard: Shard, digest: str, pair: Pair) -> Any:
     try:
         value = open_value(data, epoch, core.codec)
         if value is LOCKED:
-            if (plain := unlock_at_once(core, shard, digest, data)) is None:
+            if (rest := unlock_at_once(core, shard, digest, data)) is None:
                 return UNSETTLED
-            value = open_value(plain, epoch, core.codec)
+            value = open_value(data, epoch, core.codec, rest)
     except Damaged:
         return UNSETTLED
     kind = type(value)
@@ -83,11 +83,11 @@ def opened(core: Core, shard: Shard, digest: str, data: bytes, epoch: bytes) -> 
     try:
         value = open_value(data, epoch, core.codec)
         if value is LOCKED:
-            if (plain := (yield from unlock(core, shard, digest, data))) is None:
+            if (rest := (yield from unlock(core, shard, digest, data))) is None:
                 shard.space.tally.foreign += 1
                 yield from discard(shard, digest, data)
                 return Miss.FOREIGN
-            value = open_value(plain, epoch, core.codec)
+            value = open_value(data, epoch, core.codec, rest)
     except Damaged:
         shard.space.tally.damaged += 1
         yield from discard(shard, digest, data)
@@ -194,15 +194,15 @@ def entry_at(core: Core, shard: Shard, digest: str) -> Flow[Entry | Miss]:
     if isinstance(value, Miss) and value is not Miss.NEGATIVE:
         return value
     data, epoch = pair
-    plain = data
-    if parts_of(data).key_id and (plain := (yield from unlock(core, shard, digest, data))) is None:
+    rest = None
+    if key_id_of(data) and (rest := (yield from unlock(core, shard, digest, data))) is None:
         return Miss.FOREIGN  # the tenant was purged just now
     try:
-        entry = open_entry(plain, epoch, core.codec)
+        entry = open_entry(data, epoch, core.codec, rest)
     except Damaged:
         shard.space.tally.damaged += 1
         yield from discard(shard, digest, data)
         return Miss.DAMAGED
     if isinstance(entry, Miss):
         return entry
-    return replace(entry, stored_bytes=len(data), expires_in_ms=max(0, expires_in_ms))
+    return replace(entry, expires_in_ms=max(0, expires_in_ms))
