@@ -180,10 +180,10 @@ class Executor:
 
     async def _call(self, kind: CommandType, chunk: Sequence[Entry], jobs: list[Job], timeout: float) -> bool:
         """Fills `jobs` with those that it starts. False if nothing was started, nor settled."""
+        started, outcomes = self._triage.read(kind, chunk)
         # Since they were read the whole process may have stood still, and others may have been given them.
         if not self._is_intact():
             return False
-        started, outcomes = self._triage.read(kind, chunk)
         jobs += started
         if jobs:
             self._reporter.attend(jobs)
