@@ -6,6 +6,7 @@ import sys
 import structlog
 
 from riptide.config import LogSettings
+from riptide.logger import get_logger
 from riptide.streams import current
 
 
@@ -49,4 +50,4 @@ def _tail(settings: LogSettings) -> list[structlog.typing.Processor]:
 def notices(texts: list[str]) -> None:
     """Name settings that were given and have no effect."""
     for text in texts:
-        structlog.get_logger("riptide.config").warning("setting without effect", reason=text)
+        get_logger("riptide.config").warning("setting without effect", reason=text)

@@ -10,7 +10,7 @@ class _Logger:
     """structlog's logger, as the program has configured it; until it does so, that of `logging`."""
 
     def __init__(self, name: str) -> None:
-        self._structured = structlog.get_logger(name)
+        self._structured = structlog.get_logger(name)  # noqa: TID251 - this is where it is taken
         self._plain = structlog.wrap_logger(
             logging.getLogger(name),
             processors=[

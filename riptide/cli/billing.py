@@ -35,9 +35,7 @@ Month = Annotated[str | None, typer.Option(metavar="YYYY-MM", help="Of this mont
 @app.command("estimate")
 def estimate_command(
     tenant: Tenant,
-    month: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM", help="A month in UTC.", show_default="this one")
-    ] = None,
+    month: common.Month = None,
     as_json: common.Json = False,
 ) -> None:
     """Tell what the invoice would be if the month ended with what has been counted by now."""

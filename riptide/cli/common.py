@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import Progress, track
@@ -14,12 +15,18 @@ from rich.table import Table
 
 from riptide import log
 from riptide.config import Settings, load
+from riptide.config.values import Bytes
+from riptide.errors import InvalidInput
 from riptide.reads.sync_client import RipTide, connect
 from riptide.store.keys import Keys
 from riptide.streams.resting import who_asks
 from riptide.tenants.registry.audit import LONGEST_ACTOR
 
 T = TypeVar("T")
+#: In UTC; None: the present one.
+Month = Annotated[
+    str | None, typer.Option(metavar="YYYY-MM", help="A month in UTC.", show_default="this one")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 _LEAST_TEXT, _WIDE = 20, 10_000
@@ -73,6 +80,15 @@ def show(table: Table) -> None:
     notes = (cell_len(str(note)) for note in (table.title, table.caption) if note)
     table.min_width = min(max(notes, default=0), console.width)
     console.print(table, crop=False)
+
+
+def number(text: str, wrong: str) -> int:
+    """A whole number, or one with a unit, like 200MiB; InvalidInput says what is `wrong`."""
+    try:
+        found: int = TypeAdapter(Bytes).validate_python(text)
+    except ValidationError:
+        raise InvalidInput(wrong) from None
+    return found
 
 
 def printable(text: str) -> str:

@@ -5,12 +5,10 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 from rich.text import Text
 
 from riptide.cli import common
-from riptide.config.values import Bytes
 from riptide.errors import InvalidInput
 from riptide.tenants.quotas.decision import Decision, Standing
 from riptide.tenants.quotas.quotas import Quota
@@ -64,13 +62,10 @@ def _amounts(given: Sequence[str]) -> dict[str, int]:
         resource, _, text = one.partition("=")
         if resource in found:
             raise InvalidInput(f"{resource[:80]} is given twice")
-        try:
-            found[resource] = TypeAdapter(Bytes).validate_python(text)
-        except ValidationError:
-            raise InvalidInput(
-                f"{one[:80]!r} is no amount: write it as in operations_per_minute=1 or "
-                "data_transfer_bytes=20MiB"
-            ) from None
+        found[resource] = common.number(
+            text,
+            f"{one[:80]!r} is no amount: write it as in operations_per_minute=1 or data_transfer_bytes=20MiB",
+        )
     return found
 
 

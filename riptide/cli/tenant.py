@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from riptide.cli import common, policies
 from riptide.cli.common import cli_actor
 from riptide.cli.tenant_shown import print_tenant, tenant_facts, tenants_table
-from riptide.config.values import Bytes
 from riptide.errors import InvalidInput
 from riptide.reads.exporting import Row
 from riptide.tenants.keyring.data_keys import SETTING
@@ -264,13 +262,11 @@ def _quotas(given: Sequence[str] | None) -> dict[str, int | None] | None:
         if text in {"unlimited", "plan"}:
             found[resource] = UNLIMITED if text == "unlimited" else None
             continue
-        try:
-            found[resource] = TypeAdapter(Bytes).validate_python(text)
-        except ValidationError:
-            raise InvalidInput(
-                f"--quota: {text[:80]!r} is no limit of {resource[:80]}: write a whole number, one like "
-                "200MiB, unlimited, or plan"
-            ) from None
+        found[resource] = common.number(
+            text,
+            f"--quota: {text[:80]!r} is no limit of {resource[:80]}: write a whole number, one like 200MiB, "
+            "unlimited, or plan",
+        )
     return found or None
 
 

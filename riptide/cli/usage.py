@@ -27,9 +27,7 @@ def usage() -> None:
 @app.command("show")
 def show_command(
     tenant: Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.")],
-    month: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM", help="A month in UTC.", show_default="this one")
-    ] = None,
+    month: common.Month = None,
     hours: Annotated[
         bool, typer.Option("--hours", help="By hour of the month, too; hours are kept for 35 days.")
     ] = False,

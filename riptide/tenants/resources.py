@@ -1,19 +1,13 @@
 """What a tenant's use of is limited, and which amounts may be limits."""
 
 from collections.abc import Mapping
+from typing import get_args
 
+from riptide.config.models.tenant import Resource
 from riptide.errors import InvalidInput
 
 #: Rates per minute, levels, and a total per month (`data_transfer_bytes`).
-RESOURCES = (
-    "memory_bytes",
-    "storage_bytes",
-    "operations_per_minute",
-    "data_per_minute_bytes",
-    "data_transfer_bytes",
-    "active_sessions",
-    "cache_entries",
-)
+RESOURCES: tuple[str, ...] = get_args(Resource)
 UNLIMITED = -1
 MOST = 2**50
 

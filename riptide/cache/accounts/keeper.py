@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-import structlog
-
 from riptide.cache.accounts.caps import CapArguments, caps_of
 from riptide.cache.accounts.lending import shift
 from riptide.cache.accounts.shares import Holding, excesses
@@ -19,10 +17,12 @@ from riptide.cache.accounts.sweeping import Walk
 from riptide.cache.accounts.victims import Amount, free
 from riptide.config import Settings
 from riptide.errors import RiptideError
+from riptide.logger import get_logger
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, Operation, ask_all
 from riptide.store.script import Script
 from riptide.store.sync import Store, open_store
+from riptide.streams.passes import keep_passing
 from riptide.tenants.accounts.account import Account, Balance, settle
 from riptide.tenants.accounts.everybody import everybody
 from riptide.tenants.facts import Facts
@@ -37,7 +37,6 @@ _REST = 4
 _LEARN_AGAIN_SECONDS = 60.0
 _TOGETHER = 200
 _STEPS_PER_PASS = 20
-_LONGEST_BACKOFF = 30.0
 
 
 class _Kept(NamedTuple):
@@ -65,20 +64,10 @@ class Keeper(threading.Thread):
         self._pause = _SHORTEST
         self._look_at = 0.0
         self._stopped = threading.Event()
-        self._log = structlog.get_logger("riptide.cache")
+        self._log = get_logger("riptide.cache")
 
     def run(self) -> None:
-        failures = 0
-        while not self._stopped.is_set():
-            try:
-                pause = self._pass()
-                failures = 0
-            except Exception as error:  # noqa: BLE001 - without this thread nothing would be swept any more
-                failures += 1
-                trace = None if isinstance(error, RiptideError) else error
-                self._log.warning("cannot keep accounts", error=str(error), exc_info=trace)
-                pause = min(_LONGEST_BACKOFF, 0.25 * 2 ** min(failures, 10))
-            self._stopped.wait(pause)
+        keep_passing(self._pass, self._stopped, self._log, "cannot keep accounts")
         self._give_back()
 
     def stop(self) -> None:

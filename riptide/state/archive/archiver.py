@@ -26,10 +26,10 @@ from riptide.store.keys import PARTITIONS, Keys
 from riptide.store.raw import RawReader
 from riptide.store.sync import Store, open_store
 from riptide.streams.members import new_member
+from riptide.streams.passes import keep_passing
 
 _MOST_PER_READ = 1000
 _BYTES_PER_READ = 1024**2
-_LONGEST_BACKOFF = 30.0
 _LEASE_SECONDS = 2.0, 30.0  # at least, at most; between them it is as long as the archive may be late
 
 
@@ -71,17 +71,7 @@ class Archiver(threading.Thread):
         self._log = get_logger("riptide.archive")
 
     def run(self) -> None:
-        failures = 0
-        while not self._stopped.is_set():
-            try:
-                pause = self._pass()
-                failures = 0
-            except Exception as error:  # noqa: BLE001 - without this thread nothing would be archived any more
-                failures += 1
-                expected = isinstance(error, RiptideError)
-                self._log.warning("cannot archive", error=str(error), exc_info=None if expected else error)
-                pause = min(_LONGEST_BACKOFF, 0.25 * 2 ** min(failures, 10))
-            self._stopped.wait(pause)
+        keep_passing(self._pass, self._stopped, self._log, "cannot archive")
         self._give_back()
 
     def stop(self) -> None:
