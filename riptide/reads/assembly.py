@@ -12,6 +12,7 @@ from riptide.config.redis_url import EXAMPLES, check_url
 from riptide.errors import ConfigError
 from riptide.names import DEFAULT_TENANT
 from riptide.state.blobs import open_blobs
+from riptide.state.sessions.sessions import Sessions
 from riptide.store.keys import Keys
 from riptide.streams.publishing import Publisher
 from riptide.streams.registry import load_models
@@ -39,6 +40,7 @@ class Parts:
     billing: Billing
     ring: KeyRing
     data_keys: DataKeys
+    sessions: Sessions
 
 
 def _at_once(function: Callable[[], Any]) -> Any:
@@ -78,6 +80,7 @@ def assemble(
     quotas = Quotas(keys, settings, known, registry)
     usage = UsageFlows(keys, known, publisher, clock or SystemClock())
     billing = Billing(keys, settings, known, lambda: registry.plans)
+    sessions = Sessions(keys, settings, known, ring, partial(open_blobs, settings.blobs), blocking)
     return Parts(
         settings,
         keys,
@@ -90,6 +93,7 @@ def assemble(
         billing,
         ring,
         data_keys,
+        sessions,
     )
 
 

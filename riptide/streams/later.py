@@ -15,7 +15,6 @@ LATER: Mapping[str, str] = MappingProxyType(
         "record_access": "popularity",
         "reload": "live configuration",
         "restore": "restoring checkpoints",
-        "spill": "spilling",
     }
 )
 
