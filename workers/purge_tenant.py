@@ -9,13 +9,15 @@ from commands.purge_tenant import PurgeTenant
 from riptide.errors import Dead
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.context import Context
+from riptide.state.spill.spilling import Spilling
 from riptide.store.keys import Keys
+from riptide.store.operation import Flow
 from riptide.streams.job import Job
 from riptide.streams.registry import load_models
 from riptide.tenants.purge.commands import Own
 from riptide.tenants.purge.ending import Ending
 from riptide.tenants.purge.mark import without_mark
-from riptide.tenants.purge.purging import Order, Purging
+from riptide.tenants.purge.purging import Destroy, Order, Purging
 
 ACTOR = "worker:purge_tenant"
 
@@ -23,8 +25,8 @@ ACTOR = "worker:purge_tenant"
 async def handle(batch: Sequence[Job], ctx: Context) -> None:
     settings = ctx.rt.settings
     kinds = load_models(settings.workers.modules)
-    destroy = ctx.rt.ring.destroy
-    purging = Purging(Keys(settings.cache.key_prefix), settings, kinds, asyncio.to_thread, destroy)
+    keys = Keys(settings.cache.key_prefix)
+    purging = Purging(keys, settings, kinds, asyncio.to_thread, _destroying(ctx, keys))
     for job in batch:
         try:
             removed = await ctx.rt.store.drive(purging.purge(_order(job)))
@@ -33,6 +35,18 @@ async def handle(batch: Sequence[Job], ctx: Context) -> None:
         else:
             value = {"purged": False} if removed is None else {"purged": True, **asdict(removed)}
             job.effect = Ending(value, settings.streams.result_ttl_seconds)
+
+
+def _destroying(ctx: Context, keys: Keys) -> Destroy:
+    sweeping = Spilling(keys, ctx.rt.settings, asyncio.to_thread).sweeping
+
+    def destroy(tenant: str, incarnation: str) -> Flow[int]:
+        """Its data keys, and what is in the blob store of its sessions."""
+        count = yield from ctx.rt.ring.destroy(tenant, incarnation)
+        yield from sweeping.remove_all(tenant, incarnation)
+        return count
+
+    return destroy
 
 
 def _order(job: Job) -> Order:

@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import from_json
 from xxhash import xxh3_64_intdigest
 
 from riptide.cache.codec import NAMES, Codec, Damaged
-from riptide.errors import InvalidInput
+from riptide.store.json_values import encode_json
 
 MAGIC = b"RTC\x01"
 HEADER_BYTES = 64
@@ -43,9 +43,6 @@ _KEY_ID = struct.Struct("<I")
 _RAW = 1  # the body is bytes, not JSON
 _NEGATIVE = 2  # the origin has no such value
 _KNOWN_FLAGS = _RAW | _NEGATIVE
-_JSON_DEPTH = 200  # deeper values are written by pydantic_core, and refused when read
-_LONGEST_NUMBER = 4300  # and so are numbers of more digits
-_DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else 0 for byte in range(256))
 
 
 class Miss(Enum):
@@ -119,25 +116,9 @@ def encode(value: Any, codec: Codec) -> Body:
     if isinstance(value, bytes | bytearray | memoryview):
         raw, flags = bytes(value), _RAW
     else:
-        raw, flags = encode_json(value, "the value"), 0
+        raw, flags = encode_json(value, "the value cannot be cached", "pass bytes or what JSON can hold"), 0
     name, packed = codec.compress(raw)
     return Body(flags, name, len(raw), packed)
-
-
-def encode_json(value: Any, what: str) -> bytes:
-    try:
-        encoded = to_json(value)
-        if _may_be_unreadable(encoded):
-            from_json(encoded)
-    except (PydanticSerializationError, ValueError) as error:
-        raise InvalidInput(f"{what} cannot be cached: {error}; pass bytes or what JSON can hold") from None
-    return encoded
-
-
-def _may_be_unreadable(encoded: bytes) -> bool:
-    if encoded.count(b"[") + encoded.count(b"{") > _JSON_DEPTH:
-        return True
-    return len(encoded) > _LONGEST_NUMBER and b"0" * (_LONGEST_NUMBER + 1) in encoded.translate(_DIGITS)
 
 
 def encode_metadata(metadata: Metadata) -> bytes:
@@ -150,7 +131,7 @@ def encode_metadata(metadata: Metadata) -> bytes:
         "attributes": metadata.attributes,
     }
     given = {name: value for name, value in fields.items() if value}
-    return encode_json(given, "the metadata") if given else b""
+    return encode_json(given, "the metadata cannot be cached") if given else b""
 
 
 def pack(

@@ -5,7 +5,21 @@ import sys
 
 import typer
 
-from riptide.cli import archive, billing, cache, commands, config, dead, keys, quota, schedule, tenant, usage
+from riptide.cli import (
+    archive,
+    billing,
+    cache,
+    commands,
+    config,
+    dead,
+    keys,
+    quota,
+    schedule,
+    session,
+    state,
+    tenant,
+    usage,
+)
 from riptide.cli.audit import audit_command
 from riptide.cli.command import cancel_command, command_command
 from riptide.cli.publish import publish_command
@@ -54,6 +68,8 @@ app.add_typer(quota.app, name="quota")
 app.add_typer(usage.app, name="usage")
 app.add_typer(billing.app, name="billing")
 app.add_typer(keys.app, name="keys")
+app.add_typer(session.app, name="session")
+app.add_typer(state.app, name="state")
 app.add_typer(dead.app, name="dead")
 app.add_typer(archive.app, name="archive")
 app.add_typer(cache.app, name="cache")

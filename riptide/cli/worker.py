@@ -18,6 +18,7 @@ from riptide.errors import ConfigError
 from riptide.reads.aio_client import aconnect
 from riptide.reads.context import make_context
 from riptide.state.archive.archiver import make_archiver
+from riptide.state.spill.keeper import SessionKeeper
 from riptide.store.sync import open_store
 from riptide.streams.members import new_member
 from riptide.streams.registry import CommandType, Registry, load_handlers, load_models
@@ -99,14 +100,18 @@ def archiving(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def keeping_accounts(settings: Settings) -> Iterator[None]:
-    """Look after the cache's accounts meanwhile, in a thread of its own."""
-    keeper = Keeper(settings, new_member(settings.distributed.node_id))
-    keeper.start()
+    """Look after the cache's accounts and after sessions meanwhile, in threads of their own."""
+    who = new_member(settings.distributed.node_id)
+    keepers = [Keeper(settings, who), SessionKeeper(settings, who)]
+    for keeper in keepers:
+        keeper.start()
     try:
         yield
     finally:
-        keeper.stop()
-        keeper.join(_KEEPER_SECONDS)
+        for keeper in keepers:
+            keeper.stop()
+        for keeper in keepers:
+            keeper.join(_KEEPER_SECONDS)
 
 
 def for_heartbeats(settings: Settings) -> Settings:

@@ -129,7 +129,6 @@ NOT_YET = {
     "enable_persistence": _WAY_BACK,
     "use_persistence_layer": _WAY_BACK,
     "tenant.billing_interval_seconds": _METRICS,
-    "state.session_timeout_seconds": "sessions are not built yet",
     "state.enable_hot_reload": _RELOAD,
     "state.config_watch_paths": _RELOAD,
     "state.checkpoint_interval_seconds": _CHECKPOINTS,

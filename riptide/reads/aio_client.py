@@ -14,6 +14,7 @@ from riptide.reads.aio_billing import AsyncBillingFace
 from riptide.reads.aio_cache import AsyncCache
 from riptide.reads.aio_keys import AsyncKeysFace
 from riptide.reads.aio_quotas import AsyncQuotasFace
+from riptide.reads.aio_sessions import AsyncSessionsFace
 from riptide.reads.aio_tenants import AsyncTenants
 from riptide.reads.aio_usage import AsyncUsageFace
 from riptide.reads.assembly import Parts, assemble
@@ -43,6 +44,7 @@ class AsyncRipTide:
         self.usage = AsyncUsageFace(store, parts.usage)
         self.billing = AsyncBillingFace(store, parts.billing)
         self.keys = AsyncKeysFace(store, parts.data_keys)
+        self.sessions = AsyncSessionsFace(store, parts.sessions)
         self.ring = parts.ring
         self._keys = parts.keys
         self._publisher = parts.publisher

@@ -12,6 +12,7 @@ from riptide.config.redis_url import EXAMPLES, check_url
 from riptide.errors import ConfigError
 from riptide.names import DEFAULT_TENANT
 from riptide.state.blobs import open_blobs
+from riptide.state.sessions.sessions import Sessions
 from riptide.store.keys import Keys
 from riptide.streams.publishing import Publisher
 from riptide.streams.registry import load_models
@@ -42,6 +43,7 @@ class Parts:
     billing: Billing
     ring: KeyRing
     data_keys: DataKeys
+    sessions: Sessions
 
 
 def _at_once(function: Callable[[], Any]) -> Any:
@@ -84,6 +86,7 @@ def assemble(
     # Where a test moves the clock nothing happens by itself.
     reporter = publisher if settings.performance.enable_monitoring and clock is None else None
     resting = Resting(keys, models)
+    sessions = Sessions(keys, settings, known, ring, partial(open_blobs, settings.blobs), blocking)
     return Parts(
         settings,
         keys,
@@ -97,6 +100,7 @@ def assemble(
         billing,
         ring,
         data_keys,
+        sessions,
     )
 
 

@@ -15,6 +15,7 @@ from riptide.reads.sync_billing import BillingFace
 from riptide.reads.sync_cache import Cache
 from riptide.reads.sync_keys import KeysFace
 from riptide.reads.sync_quotas import QuotasFace
+from riptide.reads.sync_sessions import SessionsFace
 from riptide.reads.sync_tenants import Tenants
 from riptide.reads.sync_usage import UsageFace
 from riptide.store.sync import Store, open_store
@@ -41,6 +42,7 @@ class RipTide:
         self.usage = UsageFace(store, parts.usage)
         self.billing = BillingFace(store, parts.billing)
         self.keys = KeysFace(store, parts.data_keys)
+        self.sessions = SessionsFace(store, parts.sessions)
         self.ring = parts.ring
         self._keys = parts.keys
         self._publisher = parts.publisher

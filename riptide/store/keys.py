@@ -1,6 +1,7 @@
 """The one place that builds keys. Each carries a hash tag, so its slot is known (DESIGN §2)."""
 
 import hashlib
+import re
 from functools import lru_cache
 
 # Sixteen tags whose slots lie evenly over the 16,384 of a cluster. The order is part of the contract:
@@ -21,6 +22,14 @@ def partition_of(tenant: str | None) -> str:
         return PARTITIONS[0]
     digest = hashlib.blake2b(tenant.encode(), digest_size=4).digest()
     return PARTITIONS[int.from_bytes(digest) % len(PARTITIONS)]
+
+
+_SESSION = re.compile(r"(:session:\{[^}]*\}:)(?!~).*", re.DOTALL)
+
+
+def shown_key(key: str) -> str:
+    """A key as logs may have it: without the id of a session, which is a secret."""
+    return _SESSION.sub(r"\1…", key)
 
 
 class Keys:
@@ -139,6 +148,34 @@ class Keys:
     def account_garbage(self, tag: str) -> str:
         """Sorted set: namespaces whose entries an invalidation left behind -> when that was, server ms."""
         return f"{self.prefix}:account:{{{tag}}}:garbage"
+
+    # A tenant's sessions: all in its own slot, however many shards its cache has, so that their number is
+    # exact.
+    def session(self, tenant: str, session_id: str) -> str:
+        """Hash: one session, or what stands for it while its data is in the blob store."""
+        return f"{self.prefix}:session:{{{tenant}}}:{session_id}"
+
+    def session_account(self, tenant: str) -> str:
+        """Hash: how many sessions there are, and their bytes; what their blobs take, and how often they
+        moved."""
+        return self.session(tenant, "~account")
+
+    def session_index(self, tenant: str) -> str:
+        """Sorted set: id of each session -> the second at which it expires."""
+        return self.session(tenant, "~index")
+
+    def session_users(self, tenant: str) -> str:
+        """Sorted set, all scores 0: `<digest of the user's id>:<id of the session>`."""
+        return self.session(tenant, "~users")
+
+    def session_spilled(self, tenant: str) -> str:
+        """Sorted set: ids of the sessions whose data is in the blob store -> the second at which they
+        expire."""
+        return self.session(tenant, "~spilled")
+
+    def session_blobs(self, tenant: str) -> str:
+        """Sorted set: `<name of the blob>:<its bytes>` -> the second from which on nobody needs it."""
+        return self.session(tenant, "~blobs")
 
     # A tenant's cache. Entries and epochs alone live under `tenant:`, because near caches track that prefix.
     def namespace(self, tag: str, namespace: str) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from riptide.config import PerformanceSettings
 from riptide.logger import get_logger
+from riptide.store.keys import shown_key
 from riptide.store.operation import Operation
 
 
@@ -17,5 +18,5 @@ class SlowLog:
         name = operation.script.name if operation.script else operation.args[0]
         key = operation.args[3] if operation.script else operation.args[1]
         get_logger("riptide.slow").warning(
-            "slow operation", operation=name, key=key, ms=round(seconds * 1000, 1)
+            "slow operation", operation=name, key=shown_key(str(key)), ms=round(seconds * 1000, 1)
         )

@@ -14,7 +14,6 @@ LATER: Mapping[str, str] = MappingProxyType(
         "checkpoint": "writing checkpoints",
         "reload": "live configuration",
         "restore": "restoring checkpoints",
-        "spill": "spilling",
     }
 )
 

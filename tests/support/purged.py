@@ -39,6 +39,7 @@ def have_everything(deployment: Deployment, settings: Settings, tenants: Mapping
             rt.cache.set("other", tenant, tenant=tenant)
             rt.cache.invalidate(tags=["t3"], tenant=tenant, namespace="pages")
             rt.cache.invalidate_namespace("default", tenant=tenant)
+            rt.sessions.create("ada", {"of": tenant}, tenant=tenant)
             rt.quotas.check(tenant, {"operations_per_minute": 3, "data_transfer_bytes": 5})
             _fill_by_hand(deployment, tenant, shards)
             for partition in _partitions(tenant):

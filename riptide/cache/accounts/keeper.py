@@ -4,10 +4,8 @@ It takes expired entries off accounts that nobody touches, removes what invalida
 where all tenants together hold more than `cache.max_memory_bytes`. Whatever it does is right if two do it.
 """
 
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 from riptide.cache.accounts.caps import CapArguments, caps_of
@@ -16,21 +14,15 @@ from riptide.cache.accounts.shares import Holding, excesses
 from riptide.cache.accounts.sweeping import Walk
 from riptide.cache.accounts.victims import Amount, free
 from riptide.config import Settings
-from riptide.errors import RiptideError
-from riptide.logger import get_logger
 from riptide.store.keys import Keys
-from riptide.store.operation import Flow, Operation, ask_all
-from riptide.store.script import Script
-from riptide.store.sync import Store, open_store
-from riptide.streams.passes import keep_passing
+from riptide.store.operation import Flow, ask_all
+from riptide.store.sync import Store
 from riptide.tenants.accounts.account import Account, Balance, settle
 from riptide.tenants.accounts.everybody import everybody
+from riptide.tenants.accounts.keeping import Keeping
 from riptide.tenants.facts import Facts
 from riptide.tenants.resources import UNLIMITED
 
-_KEEPER = Script.load("riptide.cache", "keeper.lua")
-
-_LEASE_MS, _TICK_SECONDS = 12_000, 5.0
 _SHORTEST, _LONGEST = 1.0, 10.0
 # A pass over very many accounts may take a fifth of one server's time at most.
 _REST = 4
@@ -48,58 +40,24 @@ class _Kept(NamedTuple):
     caps: CapArguments
 
 
-class Keeper(threading.Thread):
+class Keeper(Keeping):
     """Keeps accounts until `stop()`. `name` tells it from those of other processes."""
 
     def __init__(self, settings: Settings, name: str) -> None:
-        super().__init__(name="accounts", daemon=True)
-        self._settings = settings
-        self._who = name
-        self._keys = Keys(settings.cache.key_prefix)
-        self._store: Store | None = None
+        super().__init__(settings, "accounts", name, "riptide.cache")
         self._kept: list[_Kept] = []
         self._learnt = -_LEARN_AGAIN_SECONDS
         self._walks: dict[str, Walk] = {}
         self._apart: dict[str, tuple[int, int]] = {}
         self._pause = _SHORTEST
-        self._look_at = 0.0
-        self._stopped = threading.Event()
-        self._log = get_logger("riptide.cache")
 
-    def run(self) -> None:
-        keep_passing(self._pass, self._stopped, self._log, "cannot keep accounts")
-        self._give_back()
+    def _lost(self) -> None:
+        self._walks.clear()
 
-    def stop(self) -> None:
-        """End after what is being done; another goes on."""
-        self._stopped.set()
-
-    def _give_back(self) -> None:
-        if self._store is not None:
-            with suppress(RiptideError):
-                self._store.run(self._lease(0))
-            self._store.close()
-
-    def _lease(self, lasts_ms: int) -> Operation[bool]:
-        return _KEEPER.call([self._keys.control("accounts:keeper")], [self._who, lasts_ms], bool)
-
-    def _pass(self) -> float:
-        """Keep the lease, and look at all accounts if it is time to; answers seconds to the next pass."""
-        if self._store is None:
-            self._store = open_store(self._settings)  # on a cluster it connects at once
-        if not self._store.run(self._lease(_LEASE_MS)):
-            self._walks.clear()
-            return _TICK_SECONDS
-        if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + self._look()
-        return min(_TICK_SECONDS, max(0.0, self._look_at - time.monotonic()))
-
-    def _look(self) -> float:
-        """Do what is due; answers seconds to the next look."""
-        assert self._store is not None
+    def _look(self, store: Store) -> float:
         started = time.monotonic()
         if started - self._learnt > _LEARN_AGAIN_SECONDS:
-            self._kept = self._store.drive(_all_accounts(self._keys, self._settings))
+            self._kept = store.drive(_all_accounts(self._keys, self._settings))
             self._learnt = started
         balances = self._balances()
         self._mend(balances)
@@ -114,7 +72,7 @@ class Keeper(threading.Thread):
         assert self._store is not None
         found: list[Balance] = []
         for start in range(0, len(self._kept), _TOGETHER):
-            if self._stopped.is_set() or not self._store.run(self._lease(_LEASE_MS)):
+            if self._stopped.is_set() or not self._is_mine():
                 break
             part = self._kept[start : start + _TOGETHER]
             found += self._store.drive(_settled([kept.account for kept in part]))

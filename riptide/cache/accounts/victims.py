@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from riptide.cache.entry import TAG_BYTES
-from riptide.store.operation import Arg, Flow, Operation, ask, identity
+from riptide.store.operation import Arg, Flow, Operation, ask
 from riptide.store.script import Script
 from riptide.tenants.accounts.account import Account, ask_settled, settle
+from riptide.tenants.accounts.idle import idle
 
 _CHOOSE = Script.load("riptide.cache", "choose.lua")
-_IDLE = Script.load("riptide.cache", "idle.lua")
 _EVICT = Script.load("riptide.cache", "evict.lua")
 _SWEEP = Script.load("riptide.cache", "sweep.lua")
 _TAGGED = Script.load("riptide.cache", "tagged.lua")
@@ -100,8 +100,8 @@ def _choose(account: Account, count: int, policy: str) -> Operation[Sample]:
 
 def _least_used(account: Account, members: Sequence[str], policy: str) -> Flow[list[str]]:
     names = [account.entry(member) for member in members]
-    idle: list[int] = yield from ask(_IDLE.call(names, [policy], identity))
-    order = sorted(range(len(members)), key=idle.__getitem__, reverse=True)
+    unused = yield from ask(idle(names, policy))
+    order = sorted(range(len(members)), key=unused.__getitem__, reverse=True)
     return [members[place] for place in order]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from riptide.config.values import Count, Names, Optional, Seconds, Section, WholeSeconds
+from riptide.config.values import MOST_BYTES, Bytes, Count, Names, Optional, Seconds, Section, WholeSeconds
 
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=~+-]+)*/?")
 
@@ -21,6 +21,13 @@ class StateSettings(Section):
 
     session_timeout_seconds: WholeSeconds = Field(
         1800, description="Seconds that an untouched session lives."
+    )
+    session_memory_bytes: Bytes = Field(
+        100 * 1024**2,
+        ge=1,
+        le=MOST_BYTES,
+        description="Bytes of memory for the sessions of all tenants; above 80 % of it, those not used for "
+        "longest are moved to the blob store.",
     )
     enable_hot_reload: bool = Field(True, description="Take changed configuration files over while running.")
     config_watch_paths: Annotated[Names, Field(min_length=1)] = Field(

@@ -13,6 +13,8 @@ TOTALS = ("data_transfer_bytes",)
 LEVELS = tuple(resource for resource in RESOURCES if resource not in (*RATES, *TOTALS))
 #: Levels that the accounts of a tenant's cache tell.
 CACHED = ("memory_bytes", "cache_entries")
+#: Levels that the account of its sessions tells.
+OF_SESSIONS = ("active_sessions", "storage_bytes")
 
 MOST = 2**40
 

@@ -1,6 +1,6 @@
 """Quotas of tenants: whether something may be used, and how a tenant stands with each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -11,8 +11,9 @@ from riptide.names import DEFAULT_TENANT, check_tenant
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, ask, ask_all
 from riptide.tenants.accounts.account import Account, settle, total
+from riptide.tenants.accounts.sessions import session_levels
 from riptide.tenants.facts import Facts, KnownTenants
-from riptide.tenants.quotas.amounts import CACHED, RATES, check_amounts
+from riptide.tenants.quotas.amounts import CACHED, LEVELS, OF_SESSIONS, RATES, check_amounts
 from riptide.tenants.quotas.decision import Decision, Standing
 from riptide.tenants.quotas.limits import Limits
 from riptide.tenants.quotas.script import WINDOW_SECONDS, Answer, Ask, QuotaScripts
@@ -71,6 +72,7 @@ class Quotas:
         held = yield from total(self._accounts(facts))
         taken = yield from ask(self._scripts.look(tenant))
         levels = {"memory_bytes": held.bytes, "cache_entries": held.entries}
+        levels |= yield from self._levels_of_sessions(facts)
         quotas = []
         for resource in RESOURCES:
             used, reset = taken.get(resource, (levels.get(resource, 0), None))
@@ -109,20 +111,34 @@ class Quotas:
         return answer
 
     def _ask_server(self, tenant: str, amounts: Mapping[str, int], wanted: int, missed: int) -> Flow[Answer]:
-        """Levels of the cache are read first: what has expired must not count."""
-        if amounts.keys().isdisjoint(CACHED):
+        """Levels are read first: what has expired must not count."""
+        if amounts.keys().isdisjoint(LEVELS):
             asked = Ask(tenant, amounts, {}, wanted=wanted, missed=missed)
             return (yield from ask(self._scripts.check(asked)))
         facts = self._known.known(tenant) or (yield from self._known.learn(tenant))
         while True:
-            levels = yield from self._levels(facts)
+            levels = yield from self._levels(facts, amounts)
             incarnation = facts.incarnation if facts.tenant == tenant else ""
             answer = yield from ask(self._scripts.check(Ask(tenant, amounts, levels, incarnation)))
             if not answer.outdated:
                 return answer
             facts = yield from self._known.learn(tenant)
 
-    def _levels(self, facts: Facts) -> Flow[dict[str, int]]:
+    def _levels(self, facts: Facts, amounts: Iterable[str]) -> Flow[dict[str, int]]:
+        """Those that are needed."""
+        wanted = set(amounts)
+        found: dict[str, int] = {}
+        if not wanted.isdisjoint(OF_SESSIONS):
+            found |= yield from self._levels_of_sessions(facts)
+        if not wanted.isdisjoint(CACHED):
+            found |= yield from self._levels_of_cache(facts)
+        return found
+
+    def _levels_of_sessions(self, facts: Facts) -> Flow[dict[str, int]]:
+        (held,) = yield from session_levels(self._keys, [facts.tenant])
+        return {"active_sessions": held.sessions, "storage_bytes": held.storage_bytes}
+
+    def _levels_of_cache(self, facts: Facts) -> Flow[dict[str, int]]:
         accounts = self._accounts(facts)
         balances = yield from ask_all([account.settle() for account in accounts])
         for place, account in enumerate(accounts):

@@ -73,7 +73,7 @@ def test_commands_and_their_schemas(riptide_on_valkey: Cli) -> None:
     rows = {row["type"]: row for row in riptide_on_valkey("commands", "list", "--json").json}
     assert rows["effect"]["module"] == "tests.support.commands"
     assert rows["effect"]["meaning"].startswith("Adds its id to a set")
-    assert rows["spill"]["later"] == "spilling"
+    assert rows["restore"]["later"] == "restoring checkpoints"
     warm = rows["warm"]
     assert warm.pop("meaning").startswith("Load entries of a namespace through a loader")
     assert warm == {

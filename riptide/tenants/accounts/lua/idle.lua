@@ -1,6 +1,6 @@
 #!lua flags=no-writes,allow-oom
 -- Tells how dispensable entries are, without that counting as a use of them.
--- KEYS: the entries
+-- KEYS: the entries, or other keys
 -- ARGV: 1 'lfu' for those that are seldom used, where the server counts uses; else those not used for long
 -- Returns: a number for each, the higher the more dispensable: minus its uses, or seconds since the last one
 local answer = {}

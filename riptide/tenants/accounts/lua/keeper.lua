@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Takes, keeps or gives up the lease of whoever looks after all accounts.
+-- Takes, keeps or gives up the lease of the one that looks after something for all.
 -- KEYS: 1 lease
 -- ARGV: 1 who asks; 2 ms it lasts from now on, 0 to give it up
 -- Returns: 1 if it is theirs, or was; 0 if it is another's

@@ -1,0 +1,1 @@
+"""Sessions of tenants' users: small documents with a time to live, whose fields change independently."""
