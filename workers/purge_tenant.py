@@ -9,6 +9,8 @@ from commands.purge_tenant import PurgeTenant
 from riptide.errors import Dead
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.context import Context
+from riptide.state.blobs import open_blobs
+from riptide.state.restore.purged import remembering
 from riptide.store.keys import Keys
 from riptide.streams.job import Job
 from riptide.streams.registry import load_models
@@ -23,8 +25,9 @@ ACTOR = "worker:purge_tenant"
 async def handle(batch: Sequence[Job], ctx: Context) -> None:
     settings = ctx.rt.settings
     kinds = load_models(settings.workers.modules)
-    destroy = ctx.rt.ring.destroy
-    purging = Purging(Keys(settings.cache.key_prefix), settings, kinds, asyncio.to_thread, destroy)
+    prefix, blobs = settings.cache.key_prefix, open_blobs(settings.blobs)
+    destroy = remembering(blobs, prefix, ctx.rt.ring.destroy, asyncio.to_thread)
+    purging = Purging(Keys(prefix), settings, kinds, asyncio.to_thread, destroy)
     for job in batch:
         try:
             removed = await ctx.rt.store.drive(purging.purge(_order(job)))

@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from riptide.cli import archive, billing, cache, commands, config, dead, keys, quota, schedule, tenant, usage
+from riptide.cli import (
+    archive,
+    billing,
+    cache,
+    checkpoint,
+    commands,
+    config,
+    dead,
+    keys,
+    quota,
+    schedule,
+    tenant,
+    usage,
+)
 from riptide.cli.audit import audit_command
 from riptide.cli.command import cancel_command, command_command
 from riptide.cli.publish import publish_command
@@ -56,6 +69,7 @@ app.add_typer(billing.app, name="billing")
 app.add_typer(keys.app, name="keys")
 app.add_typer(dead.app, name="dead")
 app.add_typer(archive.app, name="archive")
+app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(cache.app, name="cache")
 app.add_typer(commands.app, name="commands")
 app.add_typer(schedule.app, name="schedule")

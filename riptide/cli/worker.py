@@ -18,6 +18,7 @@ from riptide.errors import ConfigError
 from riptide.reads.aio_client import aconnect
 from riptide.reads.context import make_context
 from riptide.state.archive.archiver import make_archiver
+from riptide.state.checkpoints.alarm import Alarm
 from riptide.store.sync import open_store
 from riptide.streams.members import new_member
 from riptide.streams.registry import CommandType, Registry, load_handlers, load_models
@@ -26,6 +27,7 @@ from workers import HANDLERS
 
 STOPPED_AT_ONCE = 130
 _KEEPER_SECONDS = 5.0
+_ALARM_SECONDS = 5.0  # to give up a checkpoint that it writes
 _ARCHIVER_SECONDS = 10.0  # to end what it is writing; what is not written then, others write
 
 
@@ -76,7 +78,7 @@ async def _run(settings: Settings, types: list[CommandType]) -> None:
         async with make_context(rt) as context:
             worker = Worker(settings, types, rt.store, beat_store, context, SystemClock())
             _stop_on_signals(worker)
-            with keeping_accounts(settings), archiving(settings):
+            with keeping_accounts(settings), archiving(settings), watching(settings):
                 await worker.run()
     finally:
         beat_store.close()
@@ -107,6 +109,18 @@ def keeping_accounts(settings: Settings) -> Iterator[None]:
     finally:
         keeper.stop()
         keeper.join(_KEEPER_SECONDS)
+
+
+@contextmanager
+def watching(settings: Settings) -> Iterator[None]:
+    """Write an emergency checkpoint when a server is in trouble, in a thread of its own."""
+    alarm = Alarm(settings)
+    alarm.start()
+    try:
+        yield
+    finally:
+        alarm.stop()
+        alarm.join(_ALARM_SECONDS)
 
 
 def for_heartbeats(settings: Settings) -> Settings:

@@ -13,6 +13,7 @@ from riptide.reads.assembly import Parts, assemble
 from riptide.reads.exporting import Export
 from riptide.reads.sync_billing import BillingFace
 from riptide.reads.sync_cache import Cache
+from riptide.reads.sync_checkpoints import Checkpoints
 from riptide.reads.sync_keys import KeysFace
 from riptide.reads.sync_quotas import QuotasFace
 from riptide.reads.sync_tenants import Tenants
@@ -39,6 +40,7 @@ class RipTide:
         self.usage = UsageFace(store, parts.usage)
         self.billing = BillingFace(store, parts.billing)
         self.keys = KeysFace(store, parts.data_keys)
+        self.checkpoints = Checkpoints(parts.settings)
         self.ring = parts.ring
         self._keys = parts.keys
         self._publisher = parts.publisher

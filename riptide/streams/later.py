@@ -11,10 +11,8 @@ from riptide.streams.registry import Handle
 #: Type -> what comes with a later release. A row goes when its handler is written.
 LATER: Mapping[str, str] = MappingProxyType(
     {
-        "checkpoint": "writing checkpoints",
         "record_access": "popularity",
         "reload": "live configuration",
-        "restore": "restoring checkpoints",
         "spill": "spilling",
     }
 )
