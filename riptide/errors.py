@@ -191,3 +191,7 @@ class Dead(RiptideError):
 
 class Skip(RiptideError):
     """A handler raises this when there is nothing to do any more: the command ends as skipped."""
+
+
+class Stopped(RiptideError):
+    """Something long was told to stop before its end."""

@@ -23,8 +23,9 @@ HANDLERS: dict[str, Handler] = {
     # and nobody else should then.
     "record_usage": Handler(record_usage.handle, batch_size=1000, slots=4, fair=False),
     "record_access": Handler(record_access.handle, batch_size=500, slots=2, fair=False),
-    "checkpoint": Handler(checkpoint.handle),
-    "restore": Handler(restore.handle),
+    # They take long, and wait for the blob store.
+    "checkpoint": Handler(checkpoint.handle, slots=1),
+    "restore": Handler(restore.handle, slots=1),
     "reload": Handler(reload.handle),
     "purge_tenant": Handler(purge_tenant.handle),
     "spill": Handler(spill.handle),

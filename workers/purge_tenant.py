@@ -9,6 +9,8 @@ from commands.purge_tenant import PurgeTenant
 from riptide.errors import Dead
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.context import Context
+from riptide.state.blobs import open_blobs
+from riptide.state.restore.purged import remembering
 from riptide.state.spill.spilling import Spilling
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow
@@ -26,7 +28,8 @@ async def handle(batch: Sequence[Job], ctx: Context) -> None:
     settings = ctx.rt.settings
     kinds = load_models(settings.workers.modules)
     keys = Keys(settings.cache.key_prefix)
-    purging = Purging(keys, settings, kinds, asyncio.to_thread, _destroying(ctx, keys))
+    destroy = remembering(open_blobs(settings.blobs), keys.prefix, _destroying(ctx, keys), asyncio.to_thread)
+    purging = Purging(keys, settings, kinds, asyncio.to_thread, destroy)
     for job in batch:
         try:
             removed = await ctx.rt.store.drive(purging.purge(_order(job)))

@@ -1,5 +1,27 @@
-"""Will carry out `restore`: the state, read back from a checkpoint (DESIGN §7)."""
+"""Carries out `restore`: the state, read back from a checkpoint (DESIGN §7). Done again, it changes
+nothing."""
 
-from riptide.streams.later import arrives_later
+from collections.abc import Sequence
+from typing import cast
 
-handle = arrives_later("restore")
+from commands.restore import Restore
+from riptide.errors import BlobNotFound, Damaged, Dead, InvalidInput
+from riptide.reads.context import Context
+from riptide.streams.job import Job
+
+
+async def handle(batch: Sequence[Job], ctx: Context) -> None:
+    for job in batch:
+        command = cast(Restore, job.command)
+        try:
+            report = await ctx.rt.checkpoints.restore(
+                command.checkpoint,
+                tenants=command.tenants or None,
+                dry_run=command.dry_run,
+                told=job.progress,
+            )
+            job.result = report.facts()
+        except (InvalidInput, Damaged, BlobNotFound) as error:
+            job.fail(Dead(str(error)))
+        except Exception as error:  # noqa: BLE001 - the runtime decides by its kind
+            job.fail(error)

@@ -9,6 +9,7 @@ from riptide.cli import (
     archive,
     billing,
     cache,
+    checkpoint,
     commands,
     config,
     dead,
@@ -72,6 +73,7 @@ app.add_typer(session.app, name="session")
 app.add_typer(state.app, name="state")
 app.add_typer(dead.app, name="dead")
 app.add_typer(archive.app, name="archive")
+app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(cache.app, name="cache")
 app.add_typer(commands.app, name="commands")
 app.add_typer(schedule.app, name="schedule")

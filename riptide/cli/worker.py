@@ -18,6 +18,7 @@ from riptide.errors import ConfigError
 from riptide.reads.aio_client import aconnect
 from riptide.reads.context import make_context
 from riptide.state.archive.archiver import make_archiver
+from riptide.state.checkpoints.alarm import Alarm
 from riptide.state.spill.keeper import SessionKeeper
 from riptide.store.sync import open_store
 from riptide.streams.members import new_member
@@ -27,6 +28,7 @@ from workers import HANDLERS
 
 STOPPED_AT_ONCE = 130
 _KEEPER_SECONDS = 5.0
+_ALARM_SECONDS = 5.0  # to give up a checkpoint that it writes
 _ARCHIVER_SECONDS = 10.0  # to end what it is writing; what is not written then, others write
 
 
@@ -77,7 +79,7 @@ async def _run(settings: Settings, types: list[CommandType]) -> None:
         async with make_context(rt) as context:
             worker = Worker(settings, types, rt.store, beat_store, context, SystemClock())
             _stop_on_signals(worker)
-            with keeping_accounts(settings), archiving(settings):
+            with keeping_accounts(settings), archiving(settings), watching(settings):
                 await worker.run()
     finally:
         beat_store.close()
@@ -112,6 +114,18 @@ def keeping_accounts(settings: Settings) -> Iterator[None]:
             keeper.stop()
         for keeper in keepers:
             keeper.join(_KEEPER_SECONDS)
+
+
+@contextmanager
+def watching(settings: Settings) -> Iterator[None]:
+    """Write an emergency checkpoint when a server is in trouble, in a thread of its own."""
+    alarm = Alarm(settings)
+    alarm.start()
+    try:
+        yield
+    finally:
+        alarm.stop()
+        alarm.join(_ALARM_SECONDS)
 
 
 def for_heartbeats(settings: Settings) -> Settings:

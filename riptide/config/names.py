@@ -118,7 +118,6 @@ NO_MEANING = {
 }
 
 _API = "the HTTP API is not built yet"
-_CHECKPOINTS = "checkpoints are not built yet"
 _METRICS = "metrics are not built yet"
 _RELOAD = "live configuration is not built yet, so a change needs a restart"
 _TENANTS = "tenants' records and quotas are not built yet"
@@ -131,9 +130,6 @@ NOT_YET = {
     "tenant.billing_interval_seconds": _METRICS,
     "state.enable_hot_reload": _RELOAD,
     "state.config_watch_paths": _RELOAD,
-    "state.checkpoint_interval_seconds": _CHECKPOINTS,
-    "state.max_checkpoints": _CHECKPOINTS,
-    "state.checkpoint_compression": _CHECKPOINTS,
     "state.enable_graceful_shutdown": "every shutdown is graceful; a second SIGTERM stops at once",
     "performance.target_cache_access_ms": _METRICS,
     "performance.enable_metrics": _METRICS,

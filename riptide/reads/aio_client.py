@@ -12,6 +12,7 @@ from riptide.config import Settings
 from riptide.errors import PublishUnknown
 from riptide.reads.aio_billing import AsyncBillingFace
 from riptide.reads.aio_cache import AsyncCache
+from riptide.reads.aio_checkpoints import AsyncCheckpoints
 from riptide.reads.aio_keys import AsyncKeysFace
 from riptide.reads.aio_quotas import AsyncQuotasFace
 from riptide.reads.aio_sessions import AsyncSessionsFace
@@ -45,6 +46,7 @@ class AsyncRipTide:
         self.billing = AsyncBillingFace(store, parts.billing)
         self.keys = AsyncKeysFace(store, parts.data_keys)
         self.sessions = AsyncSessionsFace(store, parts.sessions)
+        self.checkpoints = AsyncCheckpoints(parts.settings)
         self.ring = parts.ring
         self._keys = parts.keys
         self._publisher = parts.publisher

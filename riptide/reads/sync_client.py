@@ -13,6 +13,7 @@ from riptide.reads.assembly import Parts, assemble
 from riptide.reads.exporting import Export
 from riptide.reads.sync_billing import BillingFace
 from riptide.reads.sync_cache import Cache
+from riptide.reads.sync_checkpoints import Checkpoints
 from riptide.reads.sync_keys import KeysFace
 from riptide.reads.sync_quotas import QuotasFace
 from riptide.reads.sync_sessions import SessionsFace
@@ -43,6 +44,7 @@ class RipTide:
         self.billing = BillingFace(store, parts.billing)
         self.keys = KeysFace(store, parts.data_keys)
         self.sessions = SessionsFace(store, parts.sessions)
+        self.checkpoints = Checkpoints(parts.settings)
         self.ring = parts.ring
         self._keys = parts.keys
         self._publisher = parts.publisher

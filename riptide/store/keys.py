@@ -112,6 +112,15 @@ class Keys:
         records came too late."""
         return f"{self.prefix}:gone:{{{partition}}}"
 
+    def counted(self, partition: str) -> str:
+        """Hash: type -> up to which entry a restore has counted what was never in this stream; with
+        `:<digest>`, of one tenant."""
+        return f"{self.prefix}:counted:{{{partition}}}"
+
+    def restored(self, partition: str) -> str:
+        """Hash: digest of a tenant's id -> which restore has changed its sums here last."""
+        return f"{self.prefix}:restored:{{{partition}}}"
+
     # Control: one slot for what all processes agree on.
     def control(self, name: str) -> str:
         return f"{self.control_tag}:{name}"

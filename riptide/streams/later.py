@@ -11,9 +11,7 @@ from riptide.streams.registry import Handle
 #: Type -> what comes with a later release. A row goes when its handler is written.
 LATER: Mapping[str, str] = MappingProxyType(
     {
-        "checkpoint": "writing checkpoints",
         "reload": "live configuration",
-        "restore": "restoring checkpoints",
     }
 )
 

@@ -47,7 +47,7 @@ class StateSettings(Section):
 
 
 class BlobsSettings(Section):
-    """Where the archive, wrapped data keys and later checkpoints lie: a local directory, or S3."""
+    """Where the archive, checkpoints and wrapped data keys lie: a local directory, or S3."""
 
     url: Annotated[str, BeforeValidator(_checked_url)] = Field(
         "./data",

@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 -- What this server knows of commands of one stream, by their first entries.
--- KEYS: 1 the stream; 2 retries; 3 who archives; 4.. the result of each command
+-- KEYS: 1 the stream; 2 retries; 3 who archives; 4 what a restore has counted; 5.. the result of each command
 -- ARGV: 1 group; 2 type; 3.. first entry ids
 -- Returns: for each: waits (it will be carried out, or is being), done (it was handed out and has ended), cancelled,
 --          or unknown (it has never been in this stream)
@@ -16,6 +16,8 @@ local born = redis.call('HGET', KEYS[3], 'born:' .. ARGV[2])
 local oldest = born and born .. '-0' or '0-0'
 if stream['length'] == stream['entries-added'] and stream['length'] > 0 then oldest = stream['first-entry'][1] end
 
+-- What a restore has counted from the archive is done, although it has never been in this stream.
+local counted = redis.call('HGET', KEYS[4], ARGV[2])
 local reply = {}
 for i = 3, #ARGV do
   local id, state = ARGV[i], 'done'
@@ -27,7 +29,8 @@ for i = 3, #ARGV do
   elseif later(oldest, id) then
     state = 'unknown'
   end
-  if state ~= 'waits' and redis.call('HGET', KEYS[i + 1], 'state') == 'cancelled' then state = 'cancelled' end
+  if state == 'unknown' and counted and not later(id, counted) then state = 'done' end
+  if state ~= 'waits' and redis.call('HGET', KEYS[i + 2], 'state') == 'cancelled' then state = 'cancelled' end
   reply[#reply + 1] = state
 end
 return reply

@@ -42,10 +42,11 @@ class Target:
             self._keys.commands(kind, partition),
             self._keys.retry(kind, partition),
             self._keys.archive(partition),
+            self._keys.counted(partition),
             *(self._keys.result(kind, partition, entry) for entry in ids),
         ]
         states: list[str] = self._store.run(_STATES.call(keys, [GROUP, kind, *ids], _texts))
-        dead = self._dead_sources(kind, partition)
+        dead = self.dead_sources(kind, partition)
         return [
             "dead" if entry in dead and state != "waits" else state
             for entry, state in zip(ids, states, strict=True)
@@ -100,7 +101,7 @@ class Target:
         text = f"{source}\0{self._run}"
         return "replay-" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
-    def _dead_sources(self, kind: str, partition: str) -> set[str]:
+    def dead_sources(self, kind: str, partition: str) -> set[str]:
         """First entries of all dead letters of a stream, looked up once: who dies later has been handed out
         by then."""
         stream = kind, partition

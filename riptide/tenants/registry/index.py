@@ -1,5 +1,6 @@
 """All tenants in order, and the ids that are reserved while their records are being written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ _RESERVE = Script.load(_PACKAGE, "reserve.lua")
 _CONFIRM = Script.load(_PACKAGE, "confirm.lua")
 _RELEASE = Script.load(_PACKAGE, "release.lua")
 _PAGE = Script.load(_PACKAGE, "page.lua")
+_LIST = Script.load(_PACKAGE, "list_tenants.lua")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,10 @@ class Index:
             return None if reply is None else Reservation(tenant, reply.decode())
 
         return Operation(("HGET", self._reservations, tenant), parse)
+
+    def enlist(self, tenants: Sequence[str]) -> Operation[int]:
+        """List tenants whose records have been restored, fewer than 1,000."""
+        return _LIST.call([self._index, self._reservations], tenants, int)
 
     def page(self, after: str, count: int) -> Operation[list[tuple[str, Reservation | None]]]:
         """Up to `count` ids in order that come after `after`, each with its reservation, if any."""

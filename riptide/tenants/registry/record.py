@@ -16,6 +16,8 @@ _WRITE = Script.load(_PACKAGE, "write_record.lua")
 _CHANGE = Script.load(_PACKAGE, "change_record.lua")
 _WRITE_MIRROR = Script.load(_PACKAGE, "write_mirror.lua")
 _CHANGE_MIRROR = Script.load(_PACKAGE, "change_mirror.lua")
+_RESTORE = Script.load(_PACKAGE, "restore_record.lua")
+_RESTORE_MIRROR = Script.load(_PACKAGE, "restore_mirror.lua")
 
 SHARDS = (1, 2, 4, 8, 16)
 #: A reservation is stale after the second. Nothing is written for it from the first on, so that the clocks of
@@ -105,6 +107,18 @@ class Records:
         head = fields["incarnation"], fields["revision"]
         return self._mirrors(
             tenant, fields, lambda key, rest: _CHANGE_MIRROR.call([key], [*head, *rest], bool)
+        )
+
+    def restore(self, tenant: str, seen: Stored, fields: Fields) -> Operation[bool]:
+        """A record as a checkpoint has it; False if there is another one by now than was seen."""
+        args = [seen.fields.get("revision", ""), fields["incarnation"], *flatten(fields)]
+        return _RESTORE.call([self._keys.record(tenant)], args, bool)
+
+    def restore_mirrors(self, tenant: str, fields: Fields) -> list[Operation[bool]]:
+        """What its shards need of it; False where one knows a newer state already."""
+        head = fields["incarnation"], fields["revision"]
+        return self._mirrors(
+            tenant, fields, lambda key, rest: _RESTORE_MIRROR.call([key], [*head, *rest], bool)
         )
 
     def _mirrors(

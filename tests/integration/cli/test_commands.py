@@ -247,9 +247,12 @@ def test_a_type_that_a_later_release_carries_out(
     on_valkey: Deployment, riptide_on_valkey: Cli, tmp_path: Path
 ) -> None:
     """It is answered with a dead letter that says so."""
-    with WorkerProcess(on_valkey, tmp_path, commands=["checkpoint"]):
-        shown = riptide_on_valkey("publish", "checkpoint", "--wait", "30", "--json")
+    with WorkerProcess(on_valkey, tmp_path, commands=["record_access"]):
+        shown = riptide_on_valkey(
+            *("publish", "record_access", "--tenant", "acme", "--body", '{"hits":1,"misses":0}'),
+            *("--wait", "30", "--json"),
+        )
     assert (shown.code, shown.json["state"]) == (1, "dead")
     assert "later" in shown.json["error"]
-    [letter] = on_valkey.letters("checkpoint")
+    [letter] = on_valkey.letters("record_access")
     assert letter[b"reason"] == b"refused"

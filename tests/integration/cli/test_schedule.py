@@ -22,8 +22,9 @@ def test_schedules_are_listed_and_run(on_valkey: Deployment, riptide_on_valkey: 
     with_schedule(riptide, tmp_path, deployment.prefix)
     rows = {row["name"]: row for row in riptide("schedule", "list", "--json").json}
     assert list(rows) == ["warm", "checkpoint", "close_period", "month", "often"]
-    assert rows["checkpoint"]["off"] == "writing checkpoints comes with a later release"
-    assert rows["checkpoint"]["next"] is None
+    assert rows["warm"]["off"] == "cache.warm_list is empty"
+    assert rows["warm"]["next"] is None
+    assert rows["checkpoint"]["off"] is None
     assert rows["often"]["last"] is None
     assert rows["month"]["next"].endswith("-01T01:00Z")
 
@@ -40,15 +41,15 @@ def test_schedules_are_listed_and_run(on_valkey: Deployment, riptide_on_valkey: 
     assert often["last"] is not None
     assert riptide("command", often["ref"], "--json").json["state"] in {"queued", "running", "done"}
     shown = riptide("schedule", "list").out
-    assert "off: writing checkpoints" in shown
+    assert "off: cache.warm_list is empty" in shown
     assert "every 1 s" in shown
 
 
 def test_what_is_off_or_unknown_is_not_run(riptide_on_valkey: Cli) -> None:
-    off = riptide_on_valkey("schedule", "run", "checkpoint")
+    off = riptide_on_valkey("schedule", "run", "warm")
     assert (off.code, off.err) == (
         2,
-        "error: schedule checkpoint is off: writing checkpoints comes with a later release\n",
+        "error: schedule warm is off: cache.warm_list is empty\n",
     )
     unknown = riptide_on_valkey("schedule", "run", "nothing")
     assert unknown.code == 2

@@ -201,7 +201,7 @@ def test_the_built_in_ones(on_valkey: Deployment) -> None:
     off = {entry.name: entry.off for entry in entries(settings, models)}
     assert off == {
         "warm": "cache.warm_list is empty",
-        "checkpoint": "writing checkpoints comes with a later release",
+        "checkpoint": None,
         "close_period": None,
     }
     cache = settings.cache.model_copy(update={"warm_list": ("https://example.org/",)})
@@ -230,5 +230,5 @@ def test_an_entry_that_could_never_be_published_is_refused(
 
 
 def test_ones_own_entry_for_a_type_that_comes_later_is_off(on_valkey: Deployment) -> None:
-    settings = with_entries(on_valkey.settings(), mine={"every": 1, "command": "checkpoint"})
-    assert schedules_of(settings).listed[-1].off == "writing checkpoints comes with a later release"
+    settings = with_entries(on_valkey.settings(), mine={"every": 1, "command": "spill"})
+    assert schedules_of(settings).listed[-1].off == "spilling comes with a later release"

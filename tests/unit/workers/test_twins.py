@@ -16,7 +16,17 @@ from riptide.streams.later import LATER
 from riptide.streams.message import Entry, Message
 from workers import HANDLERS
 
-WRITTEN = {"close_period", "invalidate", "purge_tenant", "record_access", "record_usage", "spill", "warm"}
+WRITTEN = {
+    "checkpoint",
+    "close_period",
+    "invalidate",
+    "purge_tenant",
+    "record_access",
+    "record_usage",
+    "restore",
+    "spill",
+    "warm",
+}
 
 
 def names_in(package: Any) -> set[str]:

@@ -1,0 +1,143 @@
+"""The checkpoints of a deployment: create, list, show, verify, and let the oldest go.
+
+It blocks: asynchronous callers hand its calls to a thread. Each call connects for itself.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from riptide.config import Settings
+from riptide.errors import BlobNotFound, Damaged, InvalidInput
+from riptide.logger import get_logger
+from riptide.state.blobs import Blobs, open_blobs
+from riptide.state.checkpoints import names
+from riptide.state.checkpoints.floor import keep_streams
+from riptide.state.checkpoints.framing import Frames
+from riptide.state.checkpoints.manifest import Manifest, read_manifest
+from riptide.state.checkpoints.writing import Told, Wish, Writing
+from riptide.store.sync import open_store
+
+KINDS = ("manual", "scheduled", "shutdown", "emergency")
+_LONGEST_NOTE = 1000
+_ORPHAN_MS = 86_400_000
+
+
+def nobody(_done: float, _total: float, _what: str) -> None:
+    """Nobody is told."""
+
+
+def never() -> bool:
+    return False
+
+
+class Shelf:
+    """Opens the blob store when it is first needed."""
+
+    def __init__(self, settings: Settings, blobs: Blobs | None = None) -> None:
+        self._settings = settings
+        self._opened = blobs
+        self._prefix = settings.cache.key_prefix
+        self._log = get_logger("riptide.checkpoints")
+
+    @property
+    def blobs(self) -> Blobs:
+        if self._opened is None:
+            self._opened = open_blobs(self._settings.blobs)
+        return self._opened
+
+    def create(
+        self,
+        kind: str = "manual",
+        note: str = "",
+        *,
+        id: str | None = None,  # noqa: A002 - what it is called everywhere
+        told: Told = nobody,
+        stopped: Callable[[], bool] = never,
+    ) -> Manifest:
+        """Write a checkpoint, and remove the oldest beyond `state.max_checkpoints`; with an `id` once,
+        however often it is asked for."""
+        if kind not in KINDS:
+            raise InvalidInput(f"a checkpoint is of kind {', '.join(KINDS)}, not {str(kind)[:40]!r}")
+        if len(note) > _LONGEST_NOTE:
+            raise InvalidInput(f"a note has at most {_LONGEST_NOTE:,} characters")
+        if id is not None:
+            with suppress(BlobNotFound):
+                return self.show(id)
+        store = open_store(self._settings)
+        try:
+            writing = Writing(self._settings, store, self.blobs, told, stopped)
+            manifest = writing.write(Wish(kind, note, id))
+            keep_streams(self._settings, store, manifest)
+        finally:
+            store.close()
+        self._log.info("checkpoint written", checkpoint=manifest.id, kind=kind, bytes=manifest.size)
+        self._let_go()
+        return manifest
+
+    def ids(self) -> list[str]:
+        """Of all checkpoints, newest first. One that is being written is not among them."""
+        found = map(names.read_manifest_name, self._files())
+        return sorted((checkpoint for checkpoint in found if checkpoint), reverse=True)
+
+    def list(self) -> tuple[list[Manifest], list[str]]:
+        """All checkpoints, newest first, and what is wrong with those that cannot be read."""
+        found, problems = [], []
+        for checkpoint in self.ids():
+            try:
+                found.append(self.show(checkpoint))
+            except BlobNotFound:
+                continue  # let go meanwhile
+            except Damaged as error:
+                problems.append(str(error))
+        return found, problems
+
+    def show(self, checkpoint: str) -> Manifest:
+        """Raises InvalidInput for what is no id; BlobNotFound; Damaged."""
+        name = names.manifest_name(self._prefix, checkpoint)
+        manifest = read_manifest(checkpoint, self.blobs.get(name))
+        if (manifest.id, manifest.prefix) != (checkpoint, self._prefix):
+            raise Damaged(
+                f"checkpoint {checkpoint} is damaged: its manifest is another one's. Nothing is used"
+            )
+        return manifest
+
+    def verify(self, checkpoint: str) -> Manifest:
+        """Read all of it. Raises Damaged if anything is not as it was written."""
+        with self.opened(checkpoint) as (manifest, _):
+            return manifest
+
+    @contextmanager
+    def opened(self, checkpoint: str) -> Iterator[tuple[Manifest, Frames]]:
+        """A checkpoint, verified as a whole."""
+        manifest = self.show(checkpoint)
+        try:
+            content = names.content_name(self._prefix, manifest.content)
+            frames = Frames(checkpoint, self.blobs.stream(content), manifest.digest)
+        except (BlobNotFound, InvalidInput):
+            raise Damaged(f"checkpoint {checkpoint} is damaged: its content is missing") from None
+        try:
+            yield manifest, frames
+        finally:
+            frames.close()
+
+    def _files(self) -> Iterator[str]:
+        start = names.folder(self._prefix)
+        return (blob.name.removeprefix(start) for blob in self.blobs.list(start))
+
+    def _let_go(self) -> None:
+        """The manifest goes first: half a checkpoint is none. What is left of one that was never completed
+        goes after a day."""
+        kept = self.ids()
+        for checkpoint in kept[self._settings.state.max_checkpoints :]:
+            self.blobs.delete(names.manifest_name(self._prefix, checkpoint))
+        kept = kept[: self._settings.state.max_checkpoints]
+        found, problems = self.list()
+        contents = {one.content for one in found}
+        oldest = time.time() * 1000 - _ORPHAN_MS
+        for file in [] if problems else list(self._files()):
+            whose = names.read_content_name(file)
+            if whose is None or file in contents:
+                continue
+            if names.begun_ms(whose) < oldest or (kept and whose < kept[-1]):
+                self.blobs.delete(names.content_name(self._prefix, file))

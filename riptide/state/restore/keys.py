@@ -1,0 +1,102 @@
+"""Puts the keys of a checkpoint's sections back."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+
+from riptide.state.batching import grouped
+from riptide.state.checkpoints.dumping import Dumped, read_dumped
+from riptide.state.checkpoints.rows import KEYS, Rows
+from riptide.state.checkpoints.sections import BY_NAME, Section, tag_of, tenant_of_key
+from riptide.state.restore.report import Report
+from riptide.state.restore.tenants import Tenants
+from riptide.store.keys import Keys
+from riptide.store.operation import Arg, Operation
+from riptide.store.script import Script
+from riptide.store.sync import Store
+
+_PUT = Script.load("riptide.state", "put_back.lua")
+_AT_ONCE = 1000
+_BYTES_AT_ONCE = 4 * 1024**2
+_KEYS_PER_CALL = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a key, how it is put back, and the incarnation of whose it is; None: it is no tenant's."""
+
+    dumped: Dumped
+    section: Section
+    incarnation: str | None
+
+
+def put_back(
+    store: Store,
+    keys: Keys,
+    rows: Rows,
+    tenants: Tenants,
+    report: Report,
+    step: Callable[[], None],
+    *,
+    everything: bool,
+) -> None:
+    """All but records. Without `everything`, what belongs to the chosen tenants alone."""
+    # While the server works on some keys the next ones are read.
+    with ThreadPoolExecutor(1, "restore") as sending:
+        before: Future[None] | None = None
+        for parts in _batches(rows, tenants, everything=everything):
+            step()
+            if before is not None:
+                before.result()
+            before = sending.submit(_send, store, keys, parts, report)
+        if before is not None:
+            before.result()
+
+
+def _batches(rows: Rows, tenants: Tenants, *, everything: bool) -> Iterator[list[_Part]]:
+    waiting: list[_Part] = []
+    size = 0
+    for row in rows(KEYS):
+        if (part := _wanted(read_dumped(row), tenants, everything=everything)) is None:
+            continue
+        waiting.append(part)
+        size += sum(map(len, part.dumped.items))
+        if len(waiting) >= _AT_ONCE or size >= _BYTES_AT_ONCE:
+            yield waiting
+            waiting, size = [], 0
+    yield waiting
+
+
+def _wanted(dumped: Dumped, tenants: Tenants, *, everything: bool) -> _Part | None:
+    """None for what is not restored: who was not chosen, or is purged; a section that this release does not
+    know."""
+    section = BY_NAME.get(dumped.section)
+    if section is None or section.way == "record" or not (everything or section.of_tenant):
+        return None
+    if not section.of_tenant:
+        return _Part(dumped, section, None)
+    mine = tenants.incarnation(tenant_of_key(dumped.name))
+    return None if mine is None else _Part(dumped, section, mine)
+
+
+def _send(store: Store, keys: Keys, parts: list[_Part], report: Report) -> None:
+    """Parts of one key stay in order: there is one call for as many as come together."""
+    groups = list(grouped(store, parts, lambda part: tag_of(part.dumped.name), _KEYS_PER_CALL))
+    replies = store.run_all([_put(keys, group, dry=report.dry_run) for group in groups])
+    for part, count in zip(chain(*groups), chain(*replies), strict=True):
+        report.items[part.section.name] += max(0, count)
+
+
+def _put(keys: Keys, group: Sequence[_Part], *, dry: bool) -> Operation[list[int]]:
+    names: list[str] = []
+    args: list[Arg] = [int(dry)]
+    for part in group:
+        one = part.dumped
+        key = f"{keys.prefix}:{one.name}"
+        record = key if part.incarnation is None else keys.record(tag_of(one.name))
+        names += (key, f"{key}:restoring", record)
+        incarnation = "-" if part.incarnation is None else part.incarnation
+        args += (part.section.way, one.kind, one.expires_ms, int(one.first), int(one.last), incarnation)
+        args += (len(one.items), *one.items)
+    return _PUT.call(names, args, list)

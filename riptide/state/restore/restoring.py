@@ -1,0 +1,165 @@
+"""Restoring a checkpoint, as a whole or some of its tenants; in an empty server as in a living one.
+
+Everything is verified first: the checkpoint, and the segments of the archive that came after it. Then each
+step is one that may be repeated: what is there already is left as it is, so a restore that was killed is
+simply run again. In this order: keys of the sections; usage, to the unit; unfinished commands; last the
+tenants' records, by which what came before begins to count.
+"""
+
+import time
+from collections.abc import Callable, Collection
+
+from commands import PurgeTenant
+from riptide.clock import SystemClock
+from riptide.config import Settings
+from riptide.errors import Damaged, InvalidInput, Stopped
+from riptide.logger import get_logger
+from riptide.names import check_tenant
+from riptide.state.archive.names import order
+from riptide.state.checkpoints.framing import Frames
+from riptide.state.checkpoints.rows import STARTS
+from riptide.state.checkpoints.shelf import Shelf, never, nobody
+from riptide.state.checkpoints.sums import Cut, read_cut
+from riptide.state.checkpoints.writing import Told
+from riptide.state.clock import clock
+from riptide.state.replay.commands import Found
+from riptide.state.replay.target import Target
+from riptide.state.restore.commands import kept_usage, publish_again
+from riptide.state.restore.judging import Judge
+from riptide.state.restore.keys import put_back
+from riptide.state.restore.report import Report
+from riptide.state.restore.since import Since
+from riptide.state.restore.tenants import Tenants
+from riptide.state.restore.usage import UsageRestore
+from riptide.store.keys import PARTITIONS, Keys
+from riptide.store.operation import Operation
+from riptide.store.sync import Store, open_store
+from riptide.streams.publishing import Outgoing, Publisher
+from riptide.streams.registry import load_models
+from riptide.tenants.usage.known import digest_of
+
+
+def restore(
+    settings: Settings,
+    shelf: Shelf,
+    checkpoint: str,
+    *,
+    tenants: Collection[str] | None = None,
+    dry_run: bool = False,
+    told: Told = nobody,
+    stopped: Callable[[], bool] = never,
+) -> Report:
+    """Bring back what a checkpoint holds; with `tenants`, of these alone.
+
+    Raises InvalidInput; BlobNotFound, Damaged, and then nothing was changed; ServerUnavailable, Stopped, and
+    then it has to be run again.
+    """
+    chosen = None if tenants is None else frozenset(map(check_tenant, tenants))
+    if chosen is not None and not chosen:
+        raise InvalidInput("name at least one tenant, or leave tenants out to restore everybody")
+    told(0, 1, "verifying")
+    with shelf.opened(checkpoint) as (_, frames):
+        store = open_store(settings)
+        try:
+            work = Restoring(
+                settings, shelf, store, frames, chosen, Report(checkpoint, dry_run), told, stopped
+            )
+            return work.run()
+        finally:
+            store.close()
+
+
+class Restoring:
+    """One restore. `stopped` is asked from time to time whether to give up."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        shelf: Shelf,
+        store: Store,
+        frames: Frames,
+        chosen: frozenset[str] | None,
+        report: Report,
+        told: Told,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._settings, self._blobs, self._store, self._frames = settings, shelf.blobs, store, frames
+        self._everything, self.report = chosen is None, report
+        self._told, self._stopped = told, stopped
+        self._keys = Keys(settings.cache.key_prefix)
+        self._now_ms = store.run(clock(settings.cache.key_prefix))
+        self._tenants = Tenants(store, self._keys, self._blobs, chosen, self._now_ms)
+        self._target = Target(store, self._keys, settings.streams, None)
+        self._log = get_logger("riptide.restore")
+
+    def run(self) -> Report:
+        started, rows, report = time.monotonic(), self._frames.rows, self.report
+        starts = self._starts()
+        positions = {partition: cut.position for partition, cut in starts.items()}
+        since = Since(self._settings, self._store, self._blobs, positions, kept_usage(rows))
+        since.verify()
+        self._tenants.decide(rows, report)
+        self._tell(1, "keys")
+        if self._everything and not report.dry_run:
+            self._tenants.tell_purges()
+        put_back(
+            self._store, self._keys, rows, self._tenants, report, self._check, everything=self._everything
+        )
+        self._tell(2, "usage")
+        purged = self._tenants.purged_ms()
+        judge = Judge(self._settings, purged, self._now_ms)
+        UsageRestore(
+            self._settings,
+            self._store,
+            self._target,
+            self._tenants,
+            since,
+            starts,
+            judge,
+            report,
+            self._check,
+        ).run(rows)
+        self._tell(3, "commands")
+        publish_again(rows, self._target, self._tenants, lambda one: _is_before(one, purged), report)
+        self._tell(4, "tenants")
+        self._tenants.write_records(rows, report)
+        self._purge_again()
+        report.seconds = round(time.monotonic() - started, 3)
+        self._tell(5, "done")
+        self._log.info(
+            "restored", checkpoint=report.checkpoint, dry_run=report.dry_run, tenants=dict(report.tenants)
+        )
+        return report
+
+    def _starts(self) -> dict[str, Cut]:
+        found = dict(map(read_cut, self._frames.rows(STARTS)))
+        if set(found) != set(PARTITIONS):
+            raise Damaged(
+                f"checkpoint {self.report.checkpoint} is damaged: partitions are missing. Nothing is used"
+            )
+        return found
+
+    def _purge_again(self) -> None:
+        """Whoever was purged while it was restored: a purge that ended before could not see all of it."""
+        if self.report.dry_run or not (gone := self._tenants.purged_meanwhile()):
+            return
+        settings = self._settings
+        models = load_models(settings.workers.modules)
+        publisher = Publisher(self._keys, settings.streams, models, SystemClock(), None)
+        for tenant, incarnation in gone:
+            self._store.run(Operation(("HDEL", self._keys.control("purged"), incarnation), int))
+            command = PurgeTenant(incarnation=incarnation, note="it was purged while it was restored")
+            self._store.drive(publisher.publish(Outgoing(command, tenant)))
+
+    def _tell(self, step: int, what: str) -> None:
+        self._check()
+        self._told(step, 5, what)
+
+    def _check(self) -> None:
+        if self._stopped():
+            raise Stopped("the restore was told to stop; run it again to complete it")
+
+
+def _is_before(command: Found, purged: dict[str, int]) -> bool:
+    """Whether it was issued before its tenant was purged."""
+    return order(command.source.entry_id)[0] < purged.get(digest_of(command.tenant or ""), 0)

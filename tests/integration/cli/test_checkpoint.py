@@ -1,0 +1,61 @@
+"""`riptide checkpoint`, as an operator uses it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.conftest import Cli
+from tests.support.checkpointed import forget
+from tests.support.deployment import Deployment
+from tests.support.workers import write_config
+
+ON = {"tenant": {"enabled": True}}
+
+
+def test_from_create_to_restore(riptide_on_valkey: Cli, on_valkey: Deployment, tmp_path: Path) -> None:
+    riptide, deployment = riptide_on_valkey, on_valkey
+    write_config(tmp_path / "riptide.yml", **ON)
+    assert riptide("checkpoint", "list").out == "there are no checkpoints\n"
+    assert riptide("checkpoint", "show", "newest").err == "error: there are no checkpoints\n"
+    assert riptide("tenant", "create", "acme").code == 0
+    made = riptide("checkpoint", "create", "--note", "by \x1b[1mhand").out.strip()
+    second = riptide("checkpoint", "create", "--kind", "emergency", "--json").json["id"]
+    listed = riptide("checkpoint", "list", "--json").json["checkpoints"]
+    assert [(row["id"], row["kind"]) for row in listed] == [(second, "emergency"), (made, "manual")]
+    shown = riptide("checkpoint", "list").out
+    assert made in shown
+    assert "\x1b" not in shown
+    assert riptide("checkpoint", "show", made, "--json").json == listed[1]
+    assert "tenants: 1 keys" in riptide("checkpoint", "show", "newest").out
+    assert "are intact" in riptide("checkpoint", "verify", made).out
+
+    forget(deployment)
+    dry = riptide("checkpoint", "restore", made, "--dry-run", "--json").json
+    assert (dry["dry_run"], dry["tenants"]) == (True, {"created": 1})
+    assert riptide("tenant", "show", "acme").code == 1
+    out = riptide("checkpoint", "restore", made, "--tenant", "acme").out
+    assert "tenants created" in out
+    assert riptide("tenant", "show", "acme").code == 0
+    assert riptide("checkpoint", "restore", "newest", "--json").json["tenants"] == {"unchanged": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("show", "../../etc/passwd"), 2, "is no id of a checkpoint"),
+        (("restore", "20261121T000000Z-00000000"), 1, "there is no blob"),
+        (("create", "--kind", "odd"), 2, "of kind manual, scheduled, shutdown, emergency"),
+    ],
+)
+def test_what_cannot_be(riptide_on_valkey: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
+    shown = riptide_on_valkey("checkpoint", *arguments)
+    assert shown.code == code
+    assert message in shown.err
+
+
+def test_a_damaged_one_is_named(riptide_on_valkey: Cli, tmp_path: Path) -> None:
+    made = riptide_on_valkey("checkpoint", "create").out.strip()
+    (content,) = (tmp_path / "blobs").rglob(f"{made}.*.ckpt")
+    content.write_bytes(content.read_bytes()[:-1])
+    shown = riptide_on_valkey("checkpoint", "verify", made)
+    assert (shown.code, f"checkpoint {made} is damaged: it is cut short" in shown.err) == (1, True)
