@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from riptide import log
-from riptide.config import Settings, load
+from riptide.config import Loaded, Settings, load
 from riptide.reads.sync_client import RipTide, connect
 from riptide.store.keys import Keys
 from riptide.streams.resting import who_asks
@@ -25,12 +25,17 @@ console = Console()
 progress = Console(stderr=True)
 
 
-def settings() -> Settings:
+def loaded() -> Loaded:
     """The configuration; logging is set up by it, and what has no effect is named."""
-    loaded = load()
-    log.configure(loaded.settings.log)
-    log.notices(loaded.notices)
-    return loaded.settings
+    found = load()
+    log.configure(found.settings.log)
+    log.notices(found.notices)
+    return found
+
+
+def settings() -> Settings:
+    """What the configuration says now; `loaded` tells too where it comes from, so that it can be followed."""
+    return loaded().settings
 
 
 @contextmanager

@@ -13,7 +13,6 @@ LATER: Mapping[str, str] = MappingProxyType(
     {
         "checkpoint": "writing checkpoints",
         "record_access": "popularity",
-        "reload": "live configuration",
         "restore": "restoring checkpoints",
         "spill": "spilling",
     }

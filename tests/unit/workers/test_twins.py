@@ -16,7 +16,7 @@ from riptide.streams.later import LATER
 from riptide.streams.message import Entry, Message
 from workers import HANDLERS
 
-WRITTEN = {"close_period", "invalidate", "purge_tenant", "record_usage", "warm"}
+WRITTEN = {"close_period", "invalidate", "purge_tenant", "record_usage", "reload", "warm"}
 
 
 def names_in(package: Any) -> set[str]:
