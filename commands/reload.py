@@ -20,3 +20,9 @@ class Reload(Command):
         StringConstraints(pattern=r"^[0-9a-f]{64}$"),
         Field(description="SHA-256 of its bytes, in hex; anything else found there is refused."),
     ]
+    origin: Annotated[
+        str | None,
+        Field(
+            min_length=1, max_length=500, description="Where it comes from: `host:/file`, or who wants it."
+        ),
+    ] = None

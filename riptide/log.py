@@ -9,9 +9,12 @@ from riptide.config import LogSettings
 from riptide.logger import get_logger
 from riptide.streams import current
 
+#: Loggers that have been given a level of their own.
+_levelled: set[str] = set()
+
 
 def configure(settings: LogSettings) -> None:
-    """Set up logging of this process: level, format, and levels of single loggers."""
+    """Set up logging of this process: level, format, and levels of single loggers. Any number of times."""
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         current.add_facts,
@@ -36,8 +39,12 @@ def configure(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells of every change of any file
+    for name in _levelled - set(settings.levels):
+        logging.getLogger(name).setLevel(logging.NOTSET)
     for name, level in settings.levels.items():
         logging.getLogger(name).setLevel(level.upper())
+    _levelled.update(settings.levels)
 
 
 def _tail(settings: LogSettings) -> list[structlog.typing.Processor]:

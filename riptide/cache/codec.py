@@ -31,10 +31,7 @@ class Codec:
     """Compresses and expands bodies. Safe to share between threads."""
 
     def __init__(self, settings: CacheSettings) -> None:
-        enabled = settings.enable_compression
-        self._algorithm = settings.compression_algorithm if enabled else "none"
-        self._threshold = settings.compression_threshold_bytes
-        self._limit = settings.max_entry_size_bytes
+        self._settings = settings
         self._contexts = _Contexts()
 
     def compress(self, body: bytes) -> tuple[int, bytes]:
@@ -49,11 +46,12 @@ class Codec:
         return (codec, packed) if len(packed) * 10 <= len(body) * 9 else (NONE, body)
 
     def _choose(self, size: int) -> int:
-        if size < self._threshold:
+        settings = self._settings
+        if size < settings.compression_threshold_bytes or not settings.enable_compression:
             return NONE
-        if self._algorithm == "auto":
+        if settings.compression_algorithm == "auto":
             return LZ4 if size <= LZ4_UP_TO_BYTES else ZSTD
-        return _FIXED[self._algorithm]
+        return _FIXED[settings.compression_algorithm]
 
     def expand(self, codec: int, packed: bytes, size: int) -> bytes:
         """The body of `size` bytes. Raises Damaged, and never allocates more than an entry may have."""
@@ -61,7 +59,7 @@ class Codec:
             if len(packed) != size:
                 raise Damaged("the body has another length than its header says")
             return packed
-        if size > self._limit:
+        if size > self._settings.max_entry_size_bytes:
             raise Damaged(f"the header claims {size} bytes, more than cache.max_entry_size_bytes")
         try:
             body = self._expand(codec, packed, size)

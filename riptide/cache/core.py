@@ -54,13 +54,22 @@ class Core:
         #: Called when a namespace is met, and after a fork met anew.
         self.on_new_space: Callable[[], None] = lambda: None
         self.time = ServerTime(self.clock)
-        self.lease_ms = round(min(settings.lease_seconds, LONGEST_LEASE_SECONDS) * 1000)
         self.clustered = clustered
         self._digests = Digests(settings.version)
-        self.caps = caps_of(settings, tenants.settings)
         self._spaces: dict[tuple[str | None, str | None], Space] = {}
         self._looked: dict[str, float] = {}
+        self.renew_caps()
         _CORES.add(self)
+
+    def renew_caps(self) -> None:
+        """The settings that tell how much a tenant may hold have changed."""
+        self.caps = caps_of(self.settings, self.tenants.settings)
+        self._spaces.clear()
+
+    @property
+    def lease_ms(self) -> int:
+        """How long a lease of the cache lasts."""
+        return round(min(self.settings.lease_seconds, LONGEST_LEASE_SECONDS) * 1000)
 
     def space(self, tenant: str | None, namespace: str | None) -> Space | None:
         """The namespace's place; None if this process does not know the tenant yet: see `find`.

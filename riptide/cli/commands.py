@@ -9,7 +9,6 @@ from commands import Command
 from commands.schemas import body_schema
 from riptide.cli import common
 from riptide.errors import UnknownCommand
-from riptide.streams.later import LATER
 from riptide.streams.registry import load_models
 
 app = typer.Typer(
@@ -28,9 +27,8 @@ def list_command(as_json: common.Json = False) -> None:
     for name in ("type", "version", "tenant", "defined in", "meaning"):
         shown.add_column(name, no_wrap=name == "type")
     for row in rows:
-        later = f" [dim](later: {row['later']})[/dim]" if row["later"] else ""
         tenant = "needed" if row["tenant_required"] else "-"
-        shown.add_row(row["type"], f"{row['version']}", tenant, row["module"], row["meaning"] + later)
+        shown.add_row(row["type"], f"{row['version']}", tenant, row["module"], row["meaning"])
     common.console.print(shown)
 
 
@@ -58,5 +56,4 @@ def _facts(model: type[Command]) -> dict[str, Any]:
         "administrative": model.administrative,
         "module": model.__module__,
         "meaning": (model.__doc__ or "").strip().partition("\n")[0],
-        "later": LATER.get(model.type),
     }

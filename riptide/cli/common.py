@@ -14,7 +14,7 @@ from rich.progress import Progress, track
 from rich.table import Table
 
 from riptide import log
-from riptide.config import Settings, load
+from riptide.config import Loaded, Settings, load
 from riptide.config.values import Bytes
 from riptide.errors import InvalidInput
 from riptide.reads.sync_client import RipTide, connect
@@ -36,12 +36,17 @@ console = Console()
 progress = Console(stderr=True)
 
 
-def settings() -> Settings:
+def loaded() -> Loaded:
     """The configuration; logging is set up by it, and what has no effect is named."""
-    loaded = load()
-    log.configure(loaded.settings.log)
-    log.notices(loaded.notices)
-    return loaded.settings
+    found = load()
+    log.configure(found.settings.log)
+    log.notices(found.notices)
+    return found
+
+
+def settings() -> Settings:
+    """What the configuration says now; `loaded` tells too where it comes from, so that it can be followed."""
+    return loaded().settings
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`riptide config`: check the configuration, show it with its sources, print its JSON Schema."""
+"""`riptide config`: check the configuration, show it with its sources, its JSON Schema, its versions."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from riptide.cli.config_versions import apply_command, diff_command, history_command, rollback_command
 from riptide.config import Loaded, load
 from riptide.config.catalog import sections
 from riptide.config.describe import Row, json_schema, rows
@@ -20,11 +21,16 @@ from riptide.tenants.plans import load_plans
 BAD_CONFIGURATION = 2
 
 app = typer.Typer(
-    help="Check and show the configuration.\n\n"
+    help="Check and show the configuration of this host, and the versions that the deployment shares.\n\n"
     "It is read from the file that is named here, else by RIPTIDE_CONFIG, else from config/persistence.yml. "
     "Environment variables win over the file, and the file over the defaults.",
     no_args_is_help=True,
 )
+app.command("history")(history_command)
+app.command("diff")(diff_command)
+app.command("rollback")(rollback_command)
+app.command("apply")(apply_command)
+
 _FILE_HELP = "File to read instead of RIPTIDE_CONFIG or config/persistence.yml."
 File = Annotated[Path | None, typer.Argument(metavar="PATH", help=_FILE_HELP)]
 

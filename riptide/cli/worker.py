@@ -4,22 +4,27 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Annotated, Protocol
 
 import typer
 
+from riptide import log
 from riptide.cache.accounts.keeper import Keeper
 from riptide.cli import common
 from riptide.clock import SystemClock
-from riptide.config import Settings
+from riptide.config import Loaded, Settings
 from riptide.errors import ConfigError
-from riptide.reads.aio_client import aconnect
+from riptide.reads.aio_client import AsyncRipTide
+from riptide.reads.assembly import assemble
 from riptide.reads.context import make_context
 from riptide.state.archive.archiver import make_archiver
 from riptide.state.checkpoints.alarm import Alarm
+from riptide.state.live.following import Following
 from riptide.state.spill.keeper import SessionKeeper
+from riptide.store.aio import AsyncStore, open_async_store
 from riptide.store.sync import open_store
 from riptide.streams.members import new_member
 from riptide.streams.registry import CommandType, Registry, load_handlers, load_models
@@ -27,9 +32,11 @@ from riptide.streams.worker import Worker
 from workers import HANDLERS
 
 STOPPED_AT_ONCE = 130
-_KEEPER_SECONDS = 5.0
-_ALARM_SECONDS = 5.0  # to give up a checkpoint that it writes
-_ARCHIVER_SECONDS = 10.0  # to end what it is writing; what is not written then, others write
+# Sections in which something is that schedules are made of.
+_SCHEDULES = ("cache", "schedule", "state", "tenant")
+# What runs beside has so long to end what it is at; what it has not done then, others do.
+_BESIDE_SECONDS = 10.0
+_LEAST_BESIDE_SECONDS = 1.0
 
 
 def worker_command(
@@ -48,7 +55,8 @@ def worker_command(
     other workers take over. Any number of workers may run, on any number of hosts; each type may have pools
     of its own.
     """
-    settings = common.settings()
+    loaded = common.loaded()
+    settings = loaded.settings
     if concurrency is not None:
         workers = settings.workers.model_copy(update={"concurrency": concurrency})
         settings = settings.model_copy(update={"workers": workers})
@@ -62,7 +70,7 @@ def worker_command(
             "--commands names no type: leave it out for all, or name some, as in warm,invalidate"
         )
     calm_collector()
-    asyncio.run(_run(settings, registry.pick(names)))
+    asyncio.run(_run(replace(loaded, settings=settings), registry.pick(names)))
 
 
 def calm_collector() -> None:
@@ -72,60 +80,80 @@ def calm_collector() -> None:
     gc.set_threshold(200_000, 20, 100)  # above what some thousand commands in hand are made of
 
 
-async def _run(settings: Settings, types: list[CommandType]) -> None:
-    rt = await aconnect(config=settings)
+async def _run(loaded: Loaded, types: list[CommandType]) -> None:
+    parts = assemble(None, loaded, blocking=asyncio.to_thread)
+    settings, live = parts.settings, parts.live
+    # It hears of the configuration with its heartbeats, so it need not ask as other processes do.
+    rt = AsyncRipTide(parts, open_async_store(settings))
     beat_store = await asyncio.to_thread(open_store, for_heartbeats(settings))
     try:
         async with make_context(rt) as context:
-            worker = Worker(settings, types, rt.store, beat_store, context, SystemClock())
+            configured = Hearing(rt.store, parts.following) if live.follows else None
+            worker = Worker(settings, types, rt.store, beat_store, context, SystemClock(), configured)
+            live.on_change(("log",), lambda now: log.configure(now.log))
+            live.on_change(_SCHEDULES, lambda _: worker.renew_schedules())
             _stop_on_signals(worker)
-            with keeping_accounts(settings), archiving(settings), watching(settings):
+            watcher = parts.configuration.watcher(SystemClock()) if live.follows else None
+            threads = [*keepers(settings), make_archiver(settings), Alarm(settings), watcher]
+            with beside(threads, lambda: max(_LEAST_BESIDE_SECONDS, worker.seconds_left)):
                 await worker.run()
     finally:
         beat_store.close()
 
 
+class Hearing:
+    """What a worker is told of the configuration by its heartbeats."""
+
+    def __init__(self, store: AsyncStore, following: Following) -> None:
+        self._store, self._following = store, following
+
+    @property
+    def version(self) -> str:
+        return self._following.version
+
+    async def hear(self, version: str) -> None:
+        await self._store.drive(self._following.hear(version))
+
+
+class Beside(Protocol):
+    """A thread that does its work beside a worker's."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def join(self, timeout: float) -> None: ...
+
+
 @contextmanager
-def archiving(settings: Settings) -> Iterator[None]:
+def beside(threads: Iterable[Beside | None], seconds: Callable[[], float]) -> Iterator[None]:
+    """Let threads work meanwhile; in the end all of them have `seconds()` to end, then they are left."""
+    started = [thread for thread in threads if thread is not None]
+    for thread in started:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in started:
+            thread.stop()
+        for thread in started:
+            thread.join(seconds())
+
+
+def archiving(settings: Settings) -> AbstractContextManager[None]:
     """Archive meanwhile, in a thread of its own, if the configuration says so."""
-    archiver = make_archiver(settings)
-    if archiver is None:
-        yield
-        return
-    archiver.start()
-    try:
-        yield
-    finally:
-        archiver.stop()
-        archiver.join(_ARCHIVER_SECONDS)
+    return beside([make_archiver(settings)], lambda: _BESIDE_SECONDS)
 
 
-@contextmanager
-def keeping_accounts(settings: Settings) -> Iterator[None]:
-    """Look after the cache's accounts and after sessions meanwhile, in threads of their own."""
+def keepers(settings: Settings) -> list[Beside]:
+    """Who looks after the cache's accounts, and after sessions."""
     who = new_member(settings.distributed.node_id)
-    keepers = [Keeper(settings, who), SessionKeeper(settings, who)]
-    for keeper in keepers:
-        keeper.start()
-    try:
-        yield
-    finally:
-        for keeper in keepers:
-            keeper.stop()
-        for keeper in keepers:
-            keeper.join(_KEEPER_SECONDS)
+    return [Keeper(settings, who), SessionKeeper(settings, who)]
 
 
-@contextmanager
-def watching(settings: Settings) -> Iterator[None]:
-    """Write an emergency checkpoint when a server is in trouble, in a thread of its own."""
-    alarm = Alarm(settings)
-    alarm.start()
-    try:
-        yield
-    finally:
-        alarm.stop()
-        alarm.join(_ALARM_SECONDS)
+def keeping_accounts(settings: Settings) -> AbstractContextManager[None]:
+    """Look after them meanwhile, each in a thread of its own."""
+    return beside(keepers(settings), lambda: _BESIDE_SECONDS)
 
 
 def for_heartbeats(settings: Settings) -> Settings:

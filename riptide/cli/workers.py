@@ -17,12 +17,13 @@ Type = Annotated[str, typer.Argument(metavar="TYPE", help="Type of command.")]
 
 
 def workers_command(as_json: common.Json = False) -> None:
-    """List the worker processes: what they serve and run, since when they live, and which are quiet.
+    """List the workers: what they serve and run, since when they live, and which are quiet; and services that
+    follow the configuration. Each shows which version of that it has.
 
     A worker that has been silent for longer than workers.lease_seconds is about to be taken over.
     """
     with common.client() as (rt, _):
-        members = rt.workers()
+        members = rt.state.members()
         if as_json:
             common.print_json([_facts(member) for member in members])
         elif not members:
@@ -71,6 +72,7 @@ def _facts(member: Member) -> dict[str, Any]:
         "host": member.host,
         "pid": member.pid,
         "version": member.version,
+        "config": member.config or None,
         "commands": list(member.commands),
         "running": dict(member.running),
         "started": common.moment(member.started_ms),
@@ -83,7 +85,7 @@ def _facts(member: Member) -> dict[str, Any]:
 
 def _table(members: list[Member], lease_seconds: float, types: set[str]) -> Table:
     shown = Table(title="Workers", title_justify="left", box=None, pad_edge=False, collapse_padding=True)
-    for name in ("name", "role", "version", "since (UTC)", "last beat", "runs", "serves", ""):
+    for name in ("name", "role", "version", "config", "since (UTC)", "last beat", "runs", "serves", ""):
         shown.add_column(name, overflow="fold", no_wrap=name == "name")
     for member in members:
         beat = common.duration(member.silent_seconds)
@@ -95,6 +97,7 @@ def _table(members: list[Member], lease_seconds: float, types: set[str]) -> Tabl
             member.name,
             member.role,
             member.version,
+            member.config or "own file",
             common.moment(member.started_ms),
             f"[red]{beat}[/red]" if member.silent_seconds > lease_seconds else beat,
             runs,

@@ -11,6 +11,7 @@ from riptide.config.models import Settings
 from riptide.config.names import ENVIRONMENT, LEGACY
 from riptide.config.resolve import Resolver
 from riptide.config.yaml_file import YamlFile
+from riptide.config.yaml_nodes import read_bytes
 from riptide.errors import ConfigError
 
 PATH_VARIABLE = "RIPTIDE_CONFIG"
@@ -24,33 +25,37 @@ class Loaded:
 
     `notices` are to be logged at start: settings that were given but have no effect, and outdated names.
     `sources` says of every setting's path "default", "config/persistence.yml:12" or "env REDIS_URL".
-    `path` is the file that was read, if one was.
+    `path` is the file that was read, if one was, and `data` what was in it.
     """
 
     settings: Settings
     notices: list[str]
     sources: dict[str, str]
     path: Path | None
+    data: bytes | None = None
 
 
-def load(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
+def load(
+    path: str | Path | None = None, environ: Mapping[str, str] | None = None, data: bytes | None = None
+) -> Loaded:
     """Read `path`, else `RIPTIDE_CONFIG`, else `config/persistence.yml` if it exists; then the environment.
 
     Raises ConfigError with all that is wrong, a line each: file and line or variable, and what is right.
-    An empty environment variable counts as not set.
+    An empty environment variable counts as not set. `data` is what the file holds, where that has been read.
     """
     environ = os.environ if environ is None else environ
     resolver = Resolver()
     found = _find(path, environ)
     if found is not None:
-        file = YamlFile(found, environ)
+        data = read_bytes(found) if data is None else data
+        file = YamlFile(found, environ, data)
         given = file.read()
         resolver.problems += file.problems
         resolver.take(given, LEGACY)
-    resolver.take(_from_environment(environ), ENVIRONMENT)
+    resolver.take(from_environment(environ), ENVIRONMENT)
     settings = resolver.settings()
     sources = {path: resolver.sources.get(path, DEFAULT_SOURCE) for path in catalog()}
-    return Loaded(settings, resolver.notices, sources, found)
+    return Loaded(settings, resolver.notices, sources, found, None if found is None else data)
 
 
 def _find(path: str | Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -64,6 +69,7 @@ def _find(path: str | Path | None, environ: Mapping[str, str]) -> Path | None:
     return DEFAULT_PATH if DEFAULT_PATH.is_file() else None
 
 
-def _from_environment(environ: Mapping[str, str]) -> list[Given]:
+def from_environment(environ: Mapping[str, str]) -> list[Given]:
+    """What the variables say; an empty one says nothing."""
     values = {variable: environ[variable] for variable in ENVIRONMENT if environ.get(variable)}
     return [Given(name, value, Place(f"env {name}", value)) for name, value in values.items()]

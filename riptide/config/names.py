@@ -1,4 +1,4 @@
-"""Every name a setting is known by, and what is said of those that have no effect: four tables."""
+"""Every name a setting is known by; which have no effect, which are live, and which are never shared."""
 
 # Environment variable -> setting. Several variables may mean one setting; then they must agree.
 ENVIRONMENT = {
@@ -119,8 +119,6 @@ NO_MEANING = {
 
 _API = "the HTTP API is not built yet"
 _METRICS = "metrics are not built yet"
-_RELOAD = "live configuration is not built yet, so a change needs a restart"
-_TENANTS = "tenants' records and quotas are not built yet"
 _WAY_BACK = "the way back is not built yet, so RipTide stays on"
 
 # Accepted and checked, but its feature comes later: setting -> why. A row goes when the feature comes.
@@ -128,11 +126,69 @@ NOT_YET = {
     "enable_persistence": _WAY_BACK,
     "use_persistence_layer": _WAY_BACK,
     "tenant.billing_interval_seconds": _METRICS,
-    "state.enable_hot_reload": _RELOAD,
-    "state.config_watch_paths": _RELOAD,
-    "state.enable_graceful_shutdown": "every shutdown is graceful; a second SIGTERM stops at once",
     "performance.target_cache_access_ms": _METRICS,
     "performance.enable_metrics": _METRICS,
     "performance.metrics_interval_seconds": _METRICS,
     "security.enable_rbac": _API,
 }
+
+# What a host says of itself: it is never shared with others.
+OWN = frozenset({"distributed.node_id"})
+
+# A running process takes these over; a change of any other needs a restart. Whoever needs one of them reads
+# it whenever it is used, or is told by `Live.on_change`.
+LIVE = frozenset(
+    {
+        "cache.default_ttl_seconds",
+        "cache.max_entry_size_bytes",
+        "cache.max_memory_bytes",
+        "cache.eviction_policy",
+        "cache.enable_compression",
+        "cache.compression_algorithm",
+        "cache.compression_threshold_bytes",
+        "cache.enable_warming",
+        "cache.warming_batch_size",
+        "cache.warm_list",
+        "cache.loader_timeout_seconds",
+        "cache.loader_max_bytes",
+        "cache.loader_max_redirects",
+        "cache.lease_seconds",
+        "cache.negative_ttl_seconds",
+        "cache.stale_seconds",
+        "tenant.max_tenants",
+        "tenant.default_memory_quota",
+        "tenant.default_ops_quota",
+        "tenant.default_storage_quota",
+        "tenant.default_session_quota",
+        "tenant.outage_policy",
+        "tenant.suspend_after_refusals",
+        "tenant.suspend_window_seconds",
+        "tenant.enable_billing",
+        "state.checkpoint_interval_seconds",
+        "state.enable_graceful_shutdown",
+        "state.shutdown_timeout_seconds",
+        "streams.max_body_bytes",
+        "streams.idempotency_window_seconds",
+        "streams.result_ttl_seconds",
+        "streams.replay_window_seconds",
+        "streams.replay_window_bytes",
+        "streams.max_backlog",
+        "streams.groups",
+        "workers.handler_timeout_seconds",
+        "workers.handler_timeouts",
+        "workers.max_attempts",
+        "workers.retry_base_seconds",
+        "workers.retry_cap_seconds",
+        "schedule.warm_every_seconds",
+        "schedule.close_grace_seconds",
+        "schedule.entries",
+        "log.level",
+        "log.format",
+        "log.levels",
+        "performance.enable_slow_log",
+        "performance.slow_threshold_ms",
+        "security.enable_audit_logging",
+        "security.audit_retention_days",
+        "security.enable_rate_limiting",
+    }
+)

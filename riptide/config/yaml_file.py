@@ -17,16 +17,20 @@ Pair = tuple[str, yaml.Node, yaml.Node]  # a name, where it stands, and what it 
 
 
 class YamlFile:
-    """Reads one file; what is wrong in it is collected in `problems`."""
+    """Reads one file, or `data` that was read from it; what is wrong in it is collected in `problems`.
 
-    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+    Without an environment its values stay as they are written, with `${VAR}` in them.
+    """
+
+    def __init__(self, path: Path, environ: Mapping[str, str] | None, data: bytes | None = None) -> None:
         self.path = path
         self.problems: list[Problem] = []
         self._environ = environ
+        self._data = data
 
     def read(self) -> list[Given]:
         """All values of the file in its order; raise ConfigError if it cannot be read at all."""
-        root = compose(self.path)
+        root = compose(self.path, self._data)
         pairs = [] if root is None or is_null(root) else list(self._pairs(root, "the file"))
         for key, _, value in pairs:
             if key == TOP:
@@ -69,6 +73,9 @@ class YamlFile:
         return None
 
     def _expanded(self, name: str, node: yaml.Node) -> str | None:
+        if self._environ is None:
+            text: str = node.value
+            return text
         try:
             return expand(node.value, self._environ)
         except ValueError as error:

@@ -24,12 +24,14 @@ class _Composer(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def compose(path: Path) -> yaml.Node | None:
-    """The file's root node, None if it is empty; raise ConfigError, repeating no value, if it is no YAML."""
+def compose(path: Path, data: bytes | None = None) -> yaml.Node | None:
+    """The root node of the file, or of `data` that was read from it; None if it is empty.
+
+    Raises ConfigError, repeating no value, if it is no YAML.
+    """
+    data = read_bytes(path) if data is None else data
     try:
-        return _Composer(path.read_bytes().decode("utf-8-sig")).get_single_node()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        return _Composer(data.decode("utf-8-sig")).get_single_node()
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from None
     except yaml.MarkedYAMLError as error:
@@ -39,6 +41,14 @@ def compose(path: Path) -> yaml.Node | None:
     except (yaml.YAMLError, ValueError, OverflowError):
         # PyYAML lets some escapes and version numbers fail with bare Python errors.
         raise ConfigError(f"{path}: is not YAML: a character or number is not allowed") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a file holds; raise ConfigError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def is_null(node: yaml.Node) -> bool:

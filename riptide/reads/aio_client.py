@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from commands import Command
-from riptide.config import Settings
+from riptide.config import Loaded, Settings
 from riptide.errors import PublishUnknown
 from riptide.reads.aio_billing import AsyncBillingFace
 from riptide.reads.aio_cache import AsyncCache
@@ -16,6 +16,7 @@ from riptide.reads.aio_checkpoints import AsyncCheckpoints
 from riptide.reads.aio_keys import AsyncKeysFace
 from riptide.reads.aio_quotas import AsyncQuotasFace
 from riptide.reads.aio_sessions import AsyncSessionsFace
+from riptide.reads.aio_state import AsyncStateFace
 from riptide.reads.aio_tenants import AsyncTenants
 from riptide.reads.aio_usage import AsyncUsageFace
 from riptide.reads.assembly import Parts, assemble
@@ -48,6 +49,8 @@ class AsyncRipTide:
         self.sessions = AsyncSessionsFace(store, parts.sessions)
         self.checkpoints = AsyncCheckpoints(parts.settings)
         self.ring = parts.ring
+        self.state = AsyncStateFace(store, parts.configuration, parts.presence)
+        parts.live.on_change(("cache", "tenant"), lambda _: self.cache.core.renew_caps())
         self._keys = parts.keys
         self._publisher = parts.publisher
         self._resting = parts.resting
@@ -103,6 +106,7 @@ class AsyncRipTide:
         return await self.store.drive(self._resting.end_quiet(worker))
 
     async def aclose(self) -> None:
+        await self.state.aclose()
         await self.cache.aclose()
         await self.store.close()
 
@@ -115,7 +119,11 @@ class AsyncRipTide:
         await self.aclose()
 
 
-async def aconnect(url: str | None = None, config: Settings | str | Path | None = None) -> AsyncRipTide:
+async def aconnect(
+    url: str | None = None, config: Settings | Loaded | str | Path | None = None
+) -> AsyncRipTide:
     """Open the asynchronous face; arguments and errors as for `connect`."""
     parts = assemble(url, config, blocking=asyncio.to_thread)
-    return AsyncRipTide(parts, open_async_store(parts.settings))
+    rt = AsyncRipTide(parts, open_async_store(parts.settings))
+    rt.state.follow()
+    return rt

@@ -1,17 +1,25 @@
 """What both faces are put together from."""
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from riptide.clock import Clock, SystemClock
-from riptide.config import RedisUrl, Settings, load
+from riptide.config import Loaded, RedisUrl, Settings, load
+from riptide.config.live import Live
 from riptide.config.redis_url import EXAMPLES, check_url
 from riptide.errors import ConfigError
 from riptide.names import DEFAULT_TENANT
+from riptide.reads.checking import check_usable
 from riptide.state.blobs import open_blobs
+from riptide.state.live.configuration import Configuration
+from riptide.state.live.following import Following
+from riptide.state.live.offering import Offering
+from riptide.state.live.services import Presence, Services
+from riptide.state.live.versions import Versions
 from riptide.state.sessions.sessions import Sessions
 from riptide.store.keys import Keys
 from riptide.streams.publishing import Publisher
@@ -44,6 +52,10 @@ class Parts:
     ring: KeyRing
     data_keys: DataKeys
     sessions: Sessions
+    live: Live
+    configuration: Configuration
+    following: Following
+    presence: Presence
 
 
 def _at_once(function: Callable[[], Any]) -> Any:
@@ -52,19 +64,15 @@ def _at_once(function: Callable[[], Any]) -> Any:
 
 def assemble(
     url: str | None,
-    config: Settings | str | Path | None,
+    config: Settings | Loaded | str | Path | None,
     clock: Clock | None = None,
     *,
     blocking: Blocking = _at_once,
 ) -> Parts:
     """Read the configuration (unless it is given) and build what needs no connection. `blocking` makes calls
     that block: at once, or in a thread. Raises ConfigError."""
-    settings = (
-        config if isinstance(config, Settings) else load(None if config is None else str(config)).settings
-    )
-    if url is not None:
-        redis = settings.redis.model_copy(update={"url": _checked(url)})
-        settings = settings.model_copy(update={"redis": redis})
+    live = Live(_given(config, url))
+    settings = live.settings
     keys = Keys(settings.cache.key_prefix)
     models = load_models(settings.workers.modules)
     only_tenant = None if settings.tenant.enabled else DEFAULT_TENANT
@@ -85,8 +93,12 @@ def assemble(
     billing = Billing(keys, settings, known, lambda: registry.plans)
     # Where a test moves the clock nothing happens by itself.
     reporter = publisher if settings.performance.enable_monitoring and clock is None else None
-    resting = Resting(keys, models)
     sessions = Sessions(keys, settings, known, ring, partial(open_blobs, settings.blobs), blocking)
+    live.on_change(("cache", "security", "tenant"), lambda _: quotas.renew())
+    resting, services = Resting(keys, models), Services(keys)
+    following = Following(live, Versions(keys), os.environ)
+    offering = Offering(settings.cache.key_prefix, publisher, partial(open_blobs, settings.blobs), blocking)
+    check = partial(check_usable, models)
     return Parts(
         settings,
         keys,
@@ -101,7 +113,21 @@ def assemble(
         ring,
         data_keys,
         sessions,
+        live,
+        Configuration(live, Versions(keys), services, resting, offering, check),
+        following,
+        Presence(live, services, following, (clock or SystemClock()).now_ms),
     )
+
+
+def _given(config: Settings | Loaded | str | Path | None, url: str | None) -> Settings | Loaded:
+    given = config if isinstance(config, Settings | Loaded) else load(config)
+    if url is None:
+        return given
+    settings = given.settings if isinstance(given, Loaded) else given
+    redis = settings.redis.model_copy(update={"url": _checked(url)})
+    settings = settings.model_copy(update={"redis": redis})
+    return replace(given, settings=settings) if isinstance(given, Loaded) else settings
 
 
 def _checked(url: object) -> RedisUrl:

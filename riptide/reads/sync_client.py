@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from commands import Command
-from riptide.config import Settings
+from riptide.config import Loaded, Settings
 from riptide.errors import PublishUnknown
 from riptide.reads.assembly import Parts, assemble
 from riptide.reads.exporting import Export
@@ -17,6 +17,7 @@ from riptide.reads.sync_checkpoints import Checkpoints
 from riptide.reads.sync_keys import KeysFace
 from riptide.reads.sync_quotas import QuotasFace
 from riptide.reads.sync_sessions import SessionsFace
+from riptide.reads.sync_state import StateFace
 from riptide.reads.sync_tenants import Tenants
 from riptide.reads.sync_usage import UsageFace
 from riptide.store.sync import Store, open_store
@@ -46,6 +47,8 @@ class RipTide:
         self.sessions = SessionsFace(store, parts.sessions)
         self.checkpoints = Checkpoints(parts.settings)
         self.ring = parts.ring
+        self.state = StateFace(store, parts.configuration, parts.presence)
+        parts.live.on_change(("cache", "tenant"), lambda _: self.cache.core.renew_caps())
         self._keys = parts.keys
         self._publisher = parts.publisher
         self._resting = parts.resting
@@ -138,6 +141,7 @@ class RipTide:
 
     def close(self) -> None:
         """Flush what is buffered, and disconnect."""
+        self.state.close()
         self.cache.close()
         self.store.close()
 
@@ -155,13 +159,16 @@ def to_ref(ref: Ref | str) -> Ref:
     return ref if isinstance(ref, Ref) else Ref.parse(ref)
 
 
-def connect(url: str | None = None, config: Settings | str | Path | None = None) -> RipTide:
+def connect(url: str | None = None, config: Settings | Loaded | str | Path | None = None) -> RipTide:
     """Open the synchronous face.
 
     `url` wins over the configuration's `redis.url`; `config` is a path, or Settings (default:
     RIPTIDE_CONFIG, else
     config/persistence.yml, else defaults). Raises ConfigError. A standalone server is first reached by the
-    first operation.
+    first operation. Unless Settings are given, or `state.enable_hot_reload` is off, a thread follows the
+    deployment's configuration from now on.
     """
     parts = assemble(url, config)
-    return RipTide(parts, open_store(parts.settings))
+    rt = RipTide(parts, open_store(parts.settings))
+    rt.state.follow()
+    return rt

@@ -10,7 +10,13 @@ from riptide.store.operation import Operation
 
 class SlowLog:
     def __init__(self, settings: PerformanceSettings) -> None:
-        self.threshold = settings.slow_threshold_ms / 1000 if settings.enable_slow_log else float("inf")
+        self._settings = settings
+
+    @property
+    def threshold(self) -> float:
+        """Seconds from which an operation is slow."""
+        settings = self._settings
+        return settings.slow_threshold_ms / 1000 if settings.enable_slow_log else float("inf")
 
     def note(self, operation: Operation[Any], seconds: float) -> None:
         """Log an operation that took `seconds`, by its command or script and the key it is routed by;

@@ -48,7 +48,7 @@ class Completion:
 
     def __init__(self, keys: Keys, settings: StreamsSettings, consumer: str) -> None:
         self._keys = keys
-        self._ttl = settings.result_ttl_seconds
+        self._settings = settings
         self._consumer = consumer
 
     def settle(self, outcomes: Iterable[tuple[Entry, Outcome]]) -> list[Operation[Any]]:
@@ -121,7 +121,9 @@ class Completion:
         entry.noted = True
         keys = [*self._stream(entry), self._result(entry, job.message.first)]
         fact = {"done": reached.done, "total": reached.total, "note": reached.note}
-        return _PROGRESS.call(keys, [GROUP, self._consumer, entry.id, self._ttl, json.dumps(fact)], int)
+        return _PROGRESS.call(
+            keys, [GROUP, self._consumer, entry.id, self._settings.result_ttl_seconds, json.dumps(fact)], int
+        )
 
     def _defer(self, entry: Entry, due_ms: int) -> Operation[int]:
         first, attempts = carried(entry)
@@ -132,7 +134,7 @@ class Completion:
     def _settle(self, entry: Entry, result: list[str]) -> Operation[int]:
         first, _ = carried(entry)
         keys = [*self._places(entry), self._result(entry, first)]
-        return _SETTLE.call(keys, [GROUP, entry.id, first, self._ttl, *result], int)
+        return _SETTLE.call(keys, [GROUP, entry.id, first, self._settings.result_ttl_seconds, *result], int)
 
     def _retry(self, entry: Entry, outcome: Again | Elsewhere) -> Operation[int]:
         first, attempts = carried(entry)
@@ -144,7 +146,7 @@ class Completion:
             entry.id,
             first,
             delay,
-            self._ttl,
+            self._settings.result_ttl_seconds,
             outcome.error,
             command_id,
             at,
@@ -178,7 +180,7 @@ class Completion:
             GROUP,
             entry.id,
             first,
-            self._ttl,
+            self._settings.result_ttl_seconds,
             error,
             started,
             *letter,

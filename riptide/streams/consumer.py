@@ -40,6 +40,7 @@ class Consumer:
         self._make_executor = make_executor
         self._no_streams = no_streams
         self._renewed = renewed
+        self._configured = ground.configured
         self._stop = ground.stop
         self._tasks = ground.tasks
         self._renewal: asyncio.Task[None] | None = None
@@ -58,7 +59,8 @@ class Consumer:
     def beat(self) -> Operation[Beat]:
         """A heartbeat; the thread that sends them asks."""
         running = self.executor.running_by_type()
-        about = introduce("worker", self._versions, self._started_ms, self.process, running)
+        config = self._configured.version if self._configured else ""
+        about = introduce("worker", self._versions, self._started_ms, self.process, running, config)
         lease_ms = round(self._settings.workers.lease_seconds * 1000)
         return self._members.beat(self.name, lease_ms, about, self.process)
 

@@ -241,22 +241,23 @@ class Executor:
         """Start nothing more: what still arrives is handed back."""
         self._closing = True
 
-    async def drain(self, seconds: float) -> None:
-        """Wait for what runs, and end what takes longer than `seconds`."""
+    async def drain(self, seconds: float, rest_seconds: float = 2 * _CANCEL_GRACE_SECONDS) -> None:
+        """Wait for what runs, and end what takes longer than `seconds`; that, and handing back, has
+        `rest_seconds`."""
         if self._calls:
             await asyncio.wait(list(self._calls), timeout=seconds)
-        await self.cancel()
+        await self.cancel(rest_seconds / 2)
         if self._settling:
-            await asyncio.wait(list(self._settling), timeout=_CANCEL_GRACE_SECONDS)
+            await asyncio.wait(list(self._settling), timeout=rest_seconds / 2)
         self._settler.stop()
 
-    async def cancel(self) -> None:
-        """End what runs, at once."""
+    async def cancel(self, seconds: float = 2 * _CANCEL_GRACE_SECONDS) -> None:
+        """End what runs, at once; what does not end within `seconds` is left."""
         calls = list(self._calls)
         for task in calls:
             task.cancel()
         if calls:
-            await asyncio.wait(calls, timeout=2 * _CANCEL_GRACE_SECONDS)
+            await asyncio.wait(calls, timeout=seconds)
 
 
 def place_of(entry: Entry) -> Place:

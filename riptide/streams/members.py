@@ -38,6 +38,7 @@ class Beat:
     now_ms: int  # the server's time
     quiet: bool  # this process shall start nothing more
     paused: frozenset[str]  # nobody shall start commands of these types
+    config: str  # id of the current configuration; empty if there is none yet
     dead: tuple[Absent, ...]
 
 
@@ -48,6 +49,7 @@ class Member:
 
     `running` counts the commands of each type that it was working on at its last heartbeat, `silent_seconds`
     ago. `quiet_ms` is since when (Unix ms) it is asked to start nothing more, and `quiet_by` by whom.
+    `config` is the version of the deployment's configuration that it has; empty: what its own file says.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Member:
     silent_seconds: float
     quiet_ms: int | None = None
     quiet_by: str | None = None
+    config: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +89,16 @@ def introduce(
     started_ms: int,
     process: str = "",
     running: Mapping[str, int] | None = None,
+    config: str = "",
 ) -> str:
     """What a member says of itself, as JSON. `versions`: each type it serves -> the newest body it reads."""
     release = version("riptide-persistence")
     facts = {"role": role, "host": socket.gethostname(), "pid": os.getpid(), "version": release}
     served = {"commands": sorted(versions), "versions": dict(versions)}
     return json.dumps(
-        facts | served | {"started_ms": started_ms, "process": process, "running": dict(running or {})}
+        facts
+        | served
+        | {"started_ms": started_ms, "process": process, "running": dict(running or {}), "config": config}
     )
 
 
@@ -106,13 +112,14 @@ def _kinds(about: bytes) -> frozenset[str] | None:
 def _census(reply: Any) -> Census:
     now_ms, quiet, *rows = reply
     asked = {process.decode(): _facts(about) for process, about in zip(quiet[::2], quiet[1::2], strict=True)}
-    members = [_member(now_ms, asked, *row) for row in rows]
+    members = [member_of(now_ms, asked, *row) for row in rows]
     known = {member.process for member in members}
     gone = {process: _number(facts.get("at")) for process, facts in asked.items() if process not in known}
     return Census(now_ms, members, gone)
 
 
-def _member(now_ms: int, asked: Mapping[str, dict[str, Any]], *row: bytes) -> Member:
+def member_of(now_ms: int, asked: Mapping[str, dict[str, Any]], *row: bytes) -> Member:
+    """Of its name, its last beat (ms), since when it beats, and what it says of itself."""
     name, facts = row[0].decode(), _facts(row[3])
     process = str(facts.get("process") or name)
     quiet = asked.get(process)
@@ -132,6 +139,7 @@ def _member(now_ms: int, asked: Mapping[str, dict[str, Any]], *row: bytes) -> Me
         silent_seconds=max(0.0, (now_ms - float(row[1])) / 1000),
         quiet_ms=None if quiet is None else _number(quiet.get("at")),
         quiet_by=None if quiet is None else str(quiet.get("by", "")),
+        config=str(facts.get("config", "")),
     )
 
 
@@ -165,15 +173,26 @@ class Members:
         self._beats = keys.control("members")
         self._keys = [self._beats, keys.control("members:since"), keys.control("members:about")]
         self._paused, self._quiet = keys.control("paused"), keys.control("quiet")
+        self._config = keys.control("config")
 
     def beat(self, member: str, lease_ms: int, about: str, process: str = "") -> Operation[Beat]:
         def parse(reply: Any) -> Beat:
-            steady, overdue, left, now_ms, quiet, paused, *rest = reply
+            steady, overdue, left, now_ms, quiet, paused, config, *rest = reply
             dead = (Absent(n.decode(), _kinds(a)) for n, a in zip(rest[::2], rest[1::2], strict=True))
             resting = frozenset(kind.decode() for kind in paused)
-            return Beat(member, steady == 1, overdue / 1000, left, now_ms, quiet == 1, resting, tuple(dead))
+            return Beat(
+                member,
+                steady == 1,
+                overdue / 1000,
+                left,
+                now_ms,
+                quiet == 1,
+                resting,
+                config.decode(),
+                tuple(dead),
+            )
 
-        keys = [*self._keys, self._paused, self._quiet]
+        keys = [*self._keys, self._paused, self._quiet, self._config]
         return _BEAT.call(keys, [member, lease_ms, about, process], parse)
 
     def census(self) -> Operation[Census]:

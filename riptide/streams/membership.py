@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import time
 
+from riptide.errors import RiptideError
+from riptide.logger import get_logger
 from riptide.store.sync import Store
 from riptide.streams.consumer import Consumer
-from riptide.streams.ground import Ground
+from riptide.streams.ground import Configured, Ground
 from riptide.streams.heartbeat import Heartbeat
 from riptide.streams.members import Absent, Beat
 from riptide.streams.readers import Readers
@@ -42,6 +44,8 @@ class Membership:
         self._scheduler = scheduler
         self._left_seen: int | None = None  # how many members had left by then
         self._taking_over: set[str] = set()
+        self._configured = ground.configured
+        self._hearing = False
         self.heartbeat = Heartbeat(
             beat_store,
             consumer.beat,
@@ -69,6 +73,7 @@ class Membership:
 
     def _heard(self, beat: Beat, sent: float) -> None:
         self._readers.rest(self._kinds if beat.quiet else beat.paused & self._kinds, quiet=beat.quiet)
+        self._hear_of(beat.config)
         if beat.member != self._consumer.name:
             return
         self._consumer.heard(sent)
@@ -86,6 +91,20 @@ class Membership:
             if serves and dead.name not in self._taking_over:
                 self._taking_over.add(dead.name)
                 self._tasks.spawn(self._take_over(dead))
+
+    def _hear_of(self, config: str) -> None:
+        configured = self._configured
+        if configured is not None and config != configured.version and not self._hearing:
+            self._hearing = True
+            self._tasks.spawn(self._hear(configured, config))
+
+    async def _hear(self, configured: Configured, config: str) -> None:
+        try:
+            await configured.hear(config)
+        except RiptideError as error:  # the next heartbeat tells it again
+            get_logger("riptide.config").warning("cannot read the configuration yet", error=str(error))
+        finally:
+            self._hearing = False
 
     async def _take_over(self, dead: Absent) -> None:
         try:

@@ -5,6 +5,7 @@ Each of these lives in a file of its own; this one joins them.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from riptide.store.sync import Store
 from riptide.streams.completion import Completion
 from riptide.streams.consumer import Consumer
 from riptide.streams.executor import Executor
-from riptide.streams.ground import Ground
+from riptide.streams.ground import Configured, Ground
 from riptide.streams.housekeeping import Housekeeping
 from riptide.streams.job import DONE, Again, Applied, Elsewhere, Postponed
 from riptide.streams.lease import Lease
@@ -29,19 +30,23 @@ from riptide.streams.registry import CommandType, load_models
 from riptide.streams.rescue import Rescue
 from riptide.streams.resting import Resting
 from riptide.streams.retries import Retries
-from riptide.streams.schedule.firing import open_schedules
+from riptide.streams.schedule.firing import Schedules, open_schedules
 from riptide.streams.schedule.scheduler import Scheduler
 from riptide.streams.server_clock import ServerClock
 from riptide.streams.settling import Settled, Settler
 from riptide.streams.sorter import Sorter
 from riptide.streams.triage import Triage
 
+# Of the time for stopping, what is kept for handing back what did not end in time.
+_PART_FOR_REST = 0.2
+_LEAST_REST_SECONDS = 2.0
+
 
 class Worker:
     """Carries out commands of `types` until `stop()`.
 
     `store` belongs to the running loop; `beat_store` to the heartbeat thread alone. `context` is handed to
-    every handler.
+    every handler. `configured` hears of the deployment's configuration.
     """
 
     def __init__(
@@ -52,11 +57,13 @@ class Worker:
         beat_store: Store,
         context: Any,
         clock: Clock,
+        configured: Configured | None = None,
     ) -> None:
         self._settings = settings
+        self._clock = clock
         self._store = store
         self._context = context
-        self._ground = ground = Ground.of(settings, types, store)
+        self._ground = ground = Ground.of(settings, types, store, configured)
         self._tasks = ground.tasks
         self._server_clock = ServerClock()
         self._consumer = Consumer(ground, clock.now_ms(), self._make_executor, self._leave_out, self._renewed)
@@ -67,7 +74,7 @@ class Worker:
             ground, self._consumer, self._deliver, self._rescue.recover, self._sorter.sort
         )
         self._housekeeping = Housekeeping(ground, self._consumer, self._readers, self._rescue, self._retries)
-        schedules = open_schedules(settings, load_models(settings.workers.modules), clock)
+        self._scheduler = Scheduler(store, self._schedules(), self._tasks.spawn)
         self._membership = Membership(
             ground,
             beat_store,
@@ -76,9 +83,17 @@ class Worker:
             self._readers,
             self._retries,
             self._rescue,
-            Scheduler(store, schedules, self._tasks.spawn),
+            self._scheduler,
         )
+        self._ends_at = 0.0
         self._log = get_logger("riptide.worker")
+
+    def _schedules(self) -> Schedules:
+        return open_schedules(self._settings, load_models(self._settings.workers.modules), self._clock)
+
+    def renew_schedules(self) -> None:
+        """The settings of schedules have changed. Raises ConfigError, and then the old ones stay."""
+        self._scheduler.renew(self._schedules())
 
     def _make_executor(self, name: str, lease: Lease) -> Executor:
         completion = Completion(self._ground.keys, self._settings.streams, name)
@@ -104,6 +119,11 @@ class Worker:
         return self._consumer.name
 
     # The life of the process
+
+    @property
+    def seconds_left(self) -> float:
+        """Once it stops: how much of its time is left."""
+        return max(0.0, self._ends_at - time.monotonic())
 
     async def run(self) -> None:
         """Work until stopped, then hand back what has not started and finish what has."""
@@ -134,12 +154,17 @@ class Worker:
 
     async def _shut_down(self, reading: list[asyncio.Task[None]]) -> None:
         consumer, heartbeat = self._consumer, self._membership.heartbeat
+        state = self._settings.state
+        seconds = state.shutdown_timeout_seconds if state.enable_graceful_shutdown else 0
+        self._ends_at = time.monotonic() + seconds
         self._log.info("worker stops", worker=self.name, running=consumer.executor.running)
         consumer.executor.close()
         stopping = [self._tasks.spawn(reader.stop()) for reader in self._readers]
         # A server that does not answer must not keep the process beyond that.
-        await asyncio.wait([*stopping, *reading], timeout=self._settings.streams.block_ms / 1000 + 1)
-        await consumer.executor.drain(self._settings.state.shutdown_timeout_seconds)
+        timeout = min(self._settings.streams.block_ms / 1000 + 1, self.seconds_left)
+        await asyncio.wait([*stopping, *reading], timeout=timeout)
+        rest = max(_LEAST_REST_SECONDS, _PART_FOR_REST * self._settings.state.shutdown_timeout_seconds)
+        await consumer.executor.drain(max(self.seconds_left - rest, self.seconds_left / 2), rest)
         self._retries.stop()
         self._sorter.moves.tell()
         heartbeat.stop()

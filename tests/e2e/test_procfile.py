@@ -47,11 +47,9 @@ def test_its_processes_start_serve_and_stop(
         rt.tenants.create("acme")
         rt.cache.set("k", "old", tenant="acme")
         done = rt.wait(rt.publish(Invalidate(keys=("k",)), tenant="acme"), PATIENCE)
-        later = rt.wait(rt.publish(Spill()), PATIENCE)
+        spilled = rt.wait(rt.publish(Spill()), PATIENCE)
         assert rt.cache.get("k", tenant="acme") is None
-    assert done.state == "done"
-    assert later.state == "dead"
-    assert "later" in (later.error or "")
+    assert (done.state, spilled.state) == ("done", "done")
 
     honcho.send(signal.SIGTERM)
     honcho.end()

@@ -98,7 +98,7 @@ def test_killed_outright_it_takes_its_processes_along(tree: Tree) -> None:
     eventually(lambda: not tree.leftovers(), "server, origin and workers to end")
 
 
-def test_it_goes_on_until_ctrl_c_and_refuses_a_second_run_beside_it(tree: Tree) -> None:
+def test_it_goes_on_until_told_to_stop_and_refuses_a_second_run_beside_it(tree: Tree) -> None:
     run = tree.launch("scripts/run", "--pages", str(PAGES))
     run.wait_for("It goes on until Ctrl-C")
 
@@ -121,7 +121,7 @@ def test_it_goes_on_until_ctrl_c_and_refuses_a_second_run_beside_it(tree: Tree) 
     assert look.end() == 0, look.err
     assert "invalidate" in look.out
 
-    run.send(signal.SIGINT)
+    run.send(signal.SIGTERM)
     assert run.end() == 0, run.out + run.err
     assert tree.leftovers() == []
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 import riptide
+from riptide.streams.message import Ref
 from tests.servers import ServerProcess
 from tests.support.commands import Bulk, Effect, Noop
 from tests.support.deployment import SHORT, Deployment
@@ -123,6 +125,49 @@ def test_sigterm_finishes_what_runs_and_hands_back_the_rest(deployment: Deployme
         with WorkerProcess(deployment, tmp_path):
             assert {rt.wait(ref, PATIENCE).state for ref in refs} == {"done"}
     assert [attempt for _, attempt, _ in deployment.starts(into)] == [1] * len(refs)
+
+
+def test_sigterm_under_full_load_drops_nothing(alone: Deployment, tmp_path: Path) -> None:
+    """Many wait, some run, and more are published meanwhile: each is done, and none was started twice."""
+    into = alone.prefix
+    refs: list[Ref] = []
+    over = threading.Event()
+    with riptide.connect(config=alone.settings()) as rt:
+
+        def publish() -> None:
+            while not over.is_set():
+                batch = [riptide.Outgoing(Effect(into=into), tenant=f"t{n}") for n in range(50)]
+                refs.extend(rt.publish_many(batch))
+
+        publisher = threading.Thread(target=publish)
+        with WorkerProcess(alone, tmp_path) as worker:
+            publisher.start()
+            eventually(lambda: len(alone.done(into)) > 500, "full load")
+            worker.terminate()
+            assert worker.wait() == 0
+        over.set()
+        publisher.join()
+        assert alone.pending("effect") == {}
+        with WorkerProcess(alone, tmp_path):
+            eventually(lambda: alone.at_rest("effect"), "the rest to be done")
+    assert len(alone.done(into)) == len(refs)
+    assert {attempt for _, attempt, _ in alone.starts(into)} == {1}
+    assert alone.letters("effect") == []
+
+
+def test_without_grace_it_ends_at_once_and_hands_everything_back(alone: Deployment, tmp_path: Path) -> None:
+    into = alone.prefix
+    with (
+        riptide.connect(config=alone.settings()) as rt,
+        WorkerProcess(alone, tmp_path, state={"enable_graceful_shutdown": False}) as worker,
+    ):
+        ref = rt.publish(Effect(into=into, seconds=600, how="first"))
+        eventually(lambda: alone.starts(into), "the start")
+        worker.terminate()
+        assert worker.wait() == 0
+        assert alone.pending("effect") == {}
+        with WorkerProcess(alone, tmp_path):
+            assert rt.wait(ref, PATIENCE).state == "done"
 
 
 def test_what_outlasts_the_shutdown_is_handed_back(alone: Deployment, tmp_path: Path) -> None:

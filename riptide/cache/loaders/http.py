@@ -48,8 +48,7 @@ class HttpLoader:
             self._hosts = HostList.parse(settings.loader_allowed_hosts)
         except InvalidInput as error:
             raise ConfigError(f"cache.loader_allowed_hosts: {error}") from error
-        self._max_bytes = settings.loader_max_bytes
-        self._max_redirects = settings.loader_max_redirects
+        self._settings = settings
         self._per_host = settings.loader_connections_per_host
         self._slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._pool = httpcore.AsyncConnectionPool(
@@ -64,15 +63,16 @@ class HttpLoader:
     async def load(self, request: LoadRequest) -> Loaded:
         """Fetch `request.key`; the value is the body's bytes. Raises what `Loader` says, without secrets."""
         asked = url = parse_url(request.key)
+        redirects = self._settings.loader_max_redirects
         try:
-            for _ in range(self._max_redirects + 1):
+            for _ in range(redirects + 1):
                 target = admit(url, self._hosts, request)
                 async with self._answer(target) as answer:
                     if answer.status not in _REDIRECTS:
                         return await self._read(answer, target)
                     location = _location(answer)
                 url = follow(url, location)
-            raise LoaderError(f"more than {self._max_redirects} redirects (cache.loader_max_redirects)")
+            raise LoaderError(f"more than {redirects} redirects (cache.loader_max_redirects)")
         except LoaderError as error:
             way = shown(asked) if url is asked else f"{shown(asked)}, redirected to {shown(url)}"
             raise type(error)(f"{way}: {error}") from error
@@ -100,12 +100,13 @@ class HttpLoader:
                 raise LoaderUnavailable(_network_reason(error)) from error
 
     async def _read(self, answer: httpcore.Response, target: Target) -> Loaded:
+        most = self._settings.loader_max_bytes
         _check_status(answer.status)
         headers = httpx.Headers(answer.headers)
         length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self._max_bytes:
-            raise too_large(self._max_bytes)
-        body = await read_body(answer.aiter_stream(), headers.get("content-encoding", ""), self._max_bytes)
+        if length.isdecimal() and int(length) > most:
+            raise too_large(most)
+        body = await read_body(answer.aiter_stream(), headers.get("content-encoding", ""), most)
         return Loaded(body, content_type=headers.get("content-type"), source=shown(target.url))
 
 

@@ -52,14 +52,13 @@ class FunctionLoader:
 class Loaders:
     """What a worker can load with. Belongs to one event loop; closes what it was given."""
 
-    def __init__(self, http: HttpLoader, *, timeout_seconds: float, at_once: int) -> None:
-        self._http = http
+    def __init__(self, http: HttpLoader, settings: CacheSettings) -> None:
+        self._http, self._settings = http, settings
         self._loaders: dict[str, Loader] = {DEFAULT_LOADER: http}
-        self._timeout = timeout_seconds
         # Of their own: functions that hang must not take the threads that resolve names, nor ever new ones.
         self._threads = ThreadPoolExecutor(_THREADS, "riptide-loader")
         #: Held around each load that nobody waits for: its lease must not run out in a queue for connections.
-        self.background = asyncio.Semaphore(at_once)
+        self.background = asyncio.Semaphore(settings.loader_connections_per_host)
 
     @property
     def names(self) -> list[str]:
@@ -89,13 +88,13 @@ class Loaders:
 
     async def load(self, name: str, request: LoadRequest) -> Loaded:
         """Fetch one value within `cache.loader_timeout_seconds`; raises what `Loader` and `require` do."""
-        loader = self.require(name)
+        loader, seconds = self.require(name), self._settings.loader_timeout_seconds
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(seconds):
                 return await loader.load(request)
         except TimeoutError as error:
             raise LoaderUnavailable(
-                f"loader {name!r} took longer than {self._timeout:g} s (cache.loader_timeout_seconds)"
+                f"loader {name!r} took longer than {seconds:g} s (cache.loader_timeout_seconds)"
             ) from error
 
     async def aclose(self) -> None:
@@ -111,10 +110,6 @@ class Loaders:
 
 def open_loaders(settings: CacheSettings, modules: Sequence[str] = ()) -> Loaders:
     """The loaders of a worker process: `http`, and those that the modules name. Raises ConfigError."""
-    loaders = Loaders(
-        HttpLoader(settings),
-        timeout_seconds=settings.loader_timeout_seconds,
-        at_once=settings.loader_connections_per_host,
-    )
+    loaders = Loaders(HttpLoader(settings), settings)
     loaders.register_modules(modules)
     return loaders

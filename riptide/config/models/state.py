@@ -31,7 +31,8 @@ class StateSettings(Section):
     )
     enable_hot_reload: bool = Field(True, description="Take changed configuration files over while running.")
     config_watch_paths: Annotated[Names, Field(min_length=1)] = Field(
-        ("./config",), description="Directories or files that are watched for changes."
+        ("./config",),
+        description="Directories or files that are watched for changes, besides the configuration file.",
     )
     checkpoint_interval_seconds: WholeSeconds = Field(
         300, description="Seconds between scheduled checkpoints."
@@ -39,7 +40,8 @@ class StateSettings(Section):
     max_checkpoints: Count = Field(10, description="Checkpoints that are kept.")
     checkpoint_compression: bool = Field(True, description="Compress checkpoints with zstd.")
     enable_graceful_shutdown: bool = Field(
-        True, description="On SIGTERM finish what runs and hand back the rest."
+        True,
+        description="On SIGTERM finish what runs; off, end it at once. What has not ended is handed back.",
     )
     shutdown_timeout_seconds: Seconds = Field(
         30, description="Seconds that a process may take to stop after SIGTERM."

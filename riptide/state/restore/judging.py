@@ -18,7 +18,7 @@ class Judge:
     """`purged_ms` tells when a tenant was purged, by the digest of its id; `now_ms` is the server's time."""
 
     def __init__(self, settings: Settings, purged_ms: Mapping[str, int], now_ms: int) -> None:
-        self._most_bytes = settings.streams.max_body_bytes
+        self._streams = settings.streams
         self._only_tenant = None if settings.tenant.enabled else DEFAULT_TENANT
         self._purged_ms, self.now_ms = purged_ms, now_ms
 
@@ -32,7 +32,7 @@ class Judge:
         for record in records:
             entry = Entry(USAGE, partition, record.first, record.fields)
             try:
-                job = parse_job(entry, read(entry, self._most_bytes), RecordUsage, self._only_tenant)
+                job = parse_job(entry, read(entry, self._streams.max_body_bytes), RecordUsage, self._only_tenant)
             except Exception:  # noqa: BLE001 - whatever a body holds, a worker knows what to say of it
                 others.append(record)
                 continue

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from commands import Command
 from riptide.config import Settings
 from riptide.errors import ConfigError, InvalidInput
-from riptide.streams.later import LATER
 from riptide.streams.publishing import Outgoing
 from riptide.streams.schedule.timing import Every, Monthly, Timing, month_before, slot_text, timing_of
 
@@ -57,8 +56,7 @@ def entries(settings: Settings, models: Mapping[str, type[Command]]) -> list[Sch
         model = models[given.command]
         if model.tenant_required and given.tenant is None and settings.tenant.enabled:
             raise ConfigError(f"{where}.tenant is missing: {given.command} is about one tenant")
-        off = _not_yet(given.command)
-        entry = Scheduled(name, timing_of(given), model, given.tenant, given.body, off, built_in=False)
+        entry = Scheduled(name, timing_of(given), model, given.tenant, given.body, built_in=False)
         try:
             entry.outgoing(0)
         except InvalidInput as error:
@@ -82,15 +80,13 @@ def _built_in(settings: Settings, models: Mapping[str, type[Command]]) -> Iterat
         Every(settings.state.checkpoint_interval_seconds),
         models["checkpoint"],
         body={"kind": "scheduled"},
-        off=_not_yet("checkpoint"),
     )
     yield Scheduled(
         "close_period",
         Monthly(schedule.close_grace_seconds),
         models["close_period"],
         body={"period": "{month}"},
-        off=_not_yet("close_period")
-        or (None if settings.tenant.enable_billing else "tenant.enable_billing is off"),
+        off=None if settings.tenant.enable_billing else "tenant.enable_billing is off",
     )
 
 
@@ -102,10 +98,6 @@ def _why_no_warming(settings: Settings) -> str | None:
     if settings.tenant.enabled:
         return "there are several tenants: schedule.entries says for whom to warm"
     return None
-
-
-def _not_yet(kind: str) -> str | None:
-    return f"{LATER[kind]} comes with a later release" if kind in LATER else None
 
 
 def _fill(value: Any, places: Mapping[str, str]) -> Any:

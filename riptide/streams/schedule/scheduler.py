@@ -16,11 +16,15 @@ class Scheduler:
         self, store: AsyncStore, schedules: Schedules, spawn: Callable[[Coroutine[Any, Any, None]], object]
     ) -> None:
         self._store = store
-        self._schedules = schedules
         self._spawn = spawn
         self._looking = False
         self._complained: set[tuple[str, str]] = set()
         self._log = get_logger("riptide.schedule")
+        self.renew(schedules)
+
+    def renew(self, schedules: Schedules) -> None:
+        """Look at these from now on."""
+        self._schedules = schedules
         for entry in schedules.listed:
             if entry.off is not None and not entry.built_in:
                 self._log.warning("a schedule is off", schedule=entry.name, why=entry.off)

@@ -38,7 +38,7 @@ class Billing:
         self, keys: Keys, settings: Settings, known: KnownTenants, plans: Callable[[], Plans]
     ) -> None:
         self._keys, self._known, self._plans = keys, known, plans
-        self._on = settings.tenant.enable_billing
+        self._settings = settings.tenant
         self._records = Records(keys)
         self._invoices = Invoices(keys, Audit(keys, settings.security))
 
@@ -59,7 +59,7 @@ class Billing:
 
     def close(self, tenant: str, month_name: str, actor: str | None) -> Flow[Invoice]:
         """Seal a month that is over, and write its invoice; done before, it answers that one."""
-        if not self._on:
+        if not self._settings.enable_billing:
             raise InvalidInput("billing is off: tenant.enable_billing is false")
         by, period = check_actor(actor), month(month_name)
         found, now_ms = yield from self._tenant(tenant)

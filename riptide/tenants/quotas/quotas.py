@@ -46,9 +46,14 @@ class Quotas:
     ) -> None:
         self._keys, self._known, self._registry = keys, known, registry
         self._enabled = settings.tenant.enabled
-        self._limits = Limits(settings)
-        self._scripts = QuotaScripts(keys, settings, self._limits, window_seconds)
+        self._settings, self._window = settings, window_seconds
         self._records = Records(keys)
+        self.renew()
+
+    def renew(self) -> None:
+        """The settings that limits come from have changed."""
+        self._limits = Limits(self._settings)
+        self._scripts = QuotaScripts(self._keys, self._settings, self._limits, self._window)
 
     def check(self, tenant: str, amounts: Mapping[str, int]) -> Flow[Decision]:
         """Take all of it, or nothing. Raises InvalidInput, MultiTenancyDisabled, UnknownTenant."""

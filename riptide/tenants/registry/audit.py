@@ -68,8 +68,15 @@ class Audit:
 
     def __init__(self, keys: Keys, settings: SecuritySettings) -> None:
         self._keys = keys
-        self._keep_ms = settings.audit_retention_days * _DAY_MS
-        self._on = settings.enable_audit_logging
+        self._settings = settings
+
+    @property
+    def _on(self) -> bool:
+        return self._settings.enable_audit_logging
+
+    @property
+    def _keep_ms(self) -> int:
+        return self._settings.audit_retention_days * _DAY_MS
 
     def arguments(self, deed: Deed, metadata: Mapping[str, Any] | None = None) -> list[Arg]:
         """What a script is given at its end to write a record: how long records are kept, and the fields."""

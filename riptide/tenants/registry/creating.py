@@ -6,6 +6,7 @@ it over, and it gives way where there would be too many tenants.
 
 from collections.abc import Callable, Sequence
 
+from riptide.config import TenantSettings
 from riptide.errors import RiptideError, ServerUnavailable, TenantExists, TooManyTenants
 from riptide.store.operation import Flow, Operation, ask, ask_all
 from riptide.tenants.registry.audit import REFUSED, Audit, Deed
@@ -15,10 +16,8 @@ from riptide.tenants.registry.tenant import Fields, Tenant, tenant_of
 
 
 class Creating:
-    """`most` is how many tenants there may be."""
-
-    def __init__(self, index: Index, records: Records, audit: Audit, most: int) -> None:
-        self._index, self._records, self._audit, self._most = index, records, audit, most
+    def __init__(self, index: Index, records: Records, audit: Audit, settings: TenantSettings) -> None:
+        self._index, self._records, self._audit, self._settings = index, records, audit, settings
 
     def create(self, deed: Deed, incarnation: str, fields: Callable[[int], Fields]) -> Flow[Tenant]:
         """`fields` makes the record, given the server's time. Raises TenantExists and TooManyTenants, and
@@ -53,7 +52,7 @@ class Creating:
         """Answers when the id was reserved, in ms of the server."""
         tenant = deed.tenant
         while True:
-            asked = self._index.reserve(tenant, incarnation, deed.actor, self._most)
+            asked = self._index.reserve(tenant, incarnation, deed.actor, self._settings.max_tenants)
             answer = yield from ask(asked)
             if answer.what == "reserved":
                 return answer.now_ms

@@ -50,7 +50,7 @@ class Registry:
         self._settings, self._publisher, self._encryption = settings.tenant, publisher, encryption
         self._index, self._records = Index(keys), Records(keys)
         self.audit = Audit(keys, settings.security)
-        self._creating = Creating(self._index, self._records, self.audit, settings.tenant.max_tenants)
+        self._creating = Creating(self._index, self._records, self.audit, settings.tenant)
         self._changing = Changing(self._records, self.audit)
 
     @cached_property

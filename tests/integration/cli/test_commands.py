@@ -241,18 +241,3 @@ def test_what_was_never_published_is_unknown(riptide_on_valkey: Cli) -> None:
         shown = riptide_on_valkey("command", "noop.10.1-1", *arguments)
         assert shown.code == 4
         assert "unknown" in shown.out
-
-
-def test_a_type_that_a_later_release_carries_out(
-    on_valkey: Deployment, riptide_on_valkey: Cli, tmp_path: Path
-) -> None:
-    """It is answered with a dead letter that says so."""
-    with WorkerProcess(on_valkey, tmp_path, commands=["record_access"]):
-        shown = riptide_on_valkey(
-            *("publish", "record_access", "--tenant", "acme", "--body", '{"hits":1,"misses":0}'),
-            *("--wait", "30", "--json"),
-        )
-    assert (shown.code, shown.json["state"]) == (1, "dead")
-    assert "later" in shown.json["error"]
-    [letter] = on_valkey.letters("record_access")
-    assert letter[b"reason"] == b"refused"

@@ -74,7 +74,6 @@ def test_commands_and_their_schemas(riptide_on_valkey: Cli) -> None:
     rows = {row["type"]: row for row in riptide_on_valkey("commands", "list", "--json").json}
     assert rows["effect"]["module"] == "tests.support.commands"
     assert rows["effect"]["meaning"].startswith("Adds its id to a set")
-    assert rows["restore"]["later"] == "restoring checkpoints"
     warm = rows["warm"]
     assert warm.pop("meaning").startswith("Load entries of a namespace through a loader")
     assert warm == {
@@ -83,7 +82,6 @@ def test_commands_and_their_schemas(riptide_on_valkey: Cli) -> None:
         "tenant_required": True,
         "administrative": False,
         "module": "commands.warm",
-        "later": None,
     }
     schema = riptide_on_valkey("commands", "schema", "effect").json
     assert schema["$id"] == "effect.v1.json"

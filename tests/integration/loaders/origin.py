@@ -123,9 +123,6 @@ async def loading(
 ) -> AsyncIterator[Loaders]:
     """The loaders of a worker, allowed to fetch from `hosts`. Without `names`, every name means 127.0.0.1."""
     cache = CacheSettings.model_validate({"loader_allowed_hosts": hosts, **settings})
-    async with Loaders(
-        HttpLoader(cache, resolver=names or Names(), ssl_context=tls),
-        timeout_seconds=cache.loader_timeout_seconds,
-        at_once=cache.loader_connections_per_host,
-    ) as loaders:
+    http = HttpLoader(cache, resolver=names or Names(), ssl_context=tls)
+    async with Loaders(http, cache) as loaders:
         yield loaders

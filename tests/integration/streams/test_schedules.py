@@ -227,8 +227,3 @@ def test_an_entry_that_could_never_be_published_is_refused(
         schedules_of(with_entries(on_valkey.settings(), mine=entry))
     with pytest.raises(ConfigError, match="of that name already"):
         schedules_of(with_entries(on_valkey.settings(), warm={"every": 1, "command": "noop"}))
-
-
-def test_ones_own_entry_for_a_type_that_comes_later_is_off(on_valkey: Deployment) -> None:
-    settings = with_entries(on_valkey.settings(), mine={"every": 1, "command": "spill"})
-    assert schedules_of(settings).listed[-1].off == "spilling comes with a later release"

@@ -76,7 +76,8 @@ BODIES: dict[str, st.SearchStrategy[Body]] = {
         {
             "blob": st.text(min_size=1, max_size=100),
             "content_hash": st.text("0123456789abcdef", min_size=64, max_size=64),
-        }
+        },
+        origin=st.text(min_size=1, max_size=100),
     ),
     "purge_tenant": _body({"incarnation": st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)}, note=notes),
     "spill": _body({}, what=st.sampled_from(["sessions", "entries"]), keep_bytes=st.integers(0, 2**50)),

@@ -1,10 +1,11 @@
 """A setting that is accepted is honoured, or named as having no effect: none is read and silently ignored."""
 
+import ast
 import re
 from pathlib import Path
 
 from riptide.config.catalog import catalog
-from riptide.config.names import NOT_YET
+from riptide.config.names import LIVE, NOT_YET
 
 ROOT = Path(__file__).parents[3]
 
@@ -16,3 +17,23 @@ def test_every_setting_is_used_or_named_as_not_yet_built() -> None:
     code = "\n".join(file.read_text(encoding="utf-8") for file in outside)
     unused = [path for path, setting in catalog().items() if not re.search(rf"\.{setting.name}\b", code)]
     assert set(unused) <= set(NOT_YET)
+
+
+#: Made anew when their settings change: `Quotas.renew` does that.
+RENEWED = {"limits.py", "script.py"}
+
+
+def test_what_is_live_is_not_kept_when_something_is_made() -> None:
+    """A coarse net, too: no object copies a live setting into itself at its beginning."""
+    # Names that other things have, too; workers.lease_seconds is not live.
+    common = {"entries", "format", "groups", "lease_seconds", "level", "levels"}
+    live = {path.rpartition(".")[2] for path in LIVE} - common
+    kept = []
+    for file in (file for top in ("riptide", "workers") for file in (ROOT / top).rglob("*.py")):
+        if "config" in file.relative_to(ROOT).parts or file.name in RENEWED:
+            continue
+        for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef) and function.name == "__init__":
+                read = {node.attr for node in ast.walk(function) if isinstance(node, ast.Attribute)}
+                kept += [f"{file.name}: {name}" for name in sorted(read & live)]
+    assert kept == []

@@ -1,0 +1,74 @@
+"""Carries out a `reload`: what it names is looked at, and made the current configuration or refused."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from riptide.config import Settings
+from riptide.config.document import Document, differences, parse_document, resolve
+from riptide.errors import ConfigError, Dead, InvalidInput, Skip
+from riptide.state.blobs.contract import Blobs
+from riptide.state.live.offering import Blocking
+from riptide.state.live.versions import Versions
+from riptide.store.operation import Call, Flow, ask
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One `reload`: the entry that it was published as, and what its body says."""
+
+    entry_id: str
+    blob: str
+    digest: str
+    origin: str
+
+
+class Accepting:
+    """`check(settings)` raises ConfigError for what no worker could start with."""
+
+    def __init__(
+        self,
+        versions: Versions,
+        open_blobs: Callable[[], Blobs],
+        blocking: Blocking,
+        check: Callable[[Settings], None],
+        environ: Mapping[str, str],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._versions, self._open_blobs, self._blocking = versions, open_blobs, blocking
+        self._check, self._environ, self._now_ms = check, environ, now_ms
+
+    def accept(self, order: Order) -> Flow[dict[str, Any]]:
+        """The new version, what it changes, and what of that needs a restart.
+
+        Raises Dead if it cannot be used, which is remembered for whoever asks; Skip if a later one has been
+        accepted; BlobError if it cannot be read now.
+        """
+        try:
+            document = yield from self._read(order)
+            self._check(resolve(document, f"the configuration from {order.origin}", self._environ))
+        except (ConfigError, InvalidInput) as error:
+            yield from ask(self._versions.refuse(order.origin, str(error), self._now_ms()))
+            raise Dead(str(error)) from None
+        what, current = yield from ask(self._versions.accept(order.entry_id, document, order.origin))
+        if what == "late":
+            raise Skip(f"a later configuration has been accepted: {current}")
+        return (yield from self._told(current, document))
+
+    def _told(self, current: str, document: Document) -> Flow[dict[str, Any]]:
+        number = int(current.partition("-")[0])
+        before = yield from ask(self._versions.version(number - 1))
+        apart = differences(Document({}) if before is None else before.document, document)
+        return {
+            "version": current,
+            "changed": [one.path for one in apart if one.live],
+            "restart": [one.path for one in apart if not one.live],
+        }
+
+    def _read(self, order: Order) -> Flow[Document]:
+        data = yield Call(partial(self._blocking, lambda: self._open_blobs().get(order.blob)))
+        if hashlib.sha256(data).hexdigest() != order.digest:
+            raise ConfigError(f"what lies at {order.blob} is not what was published: its SHA-256 differs")
+        return parse_document(data)
