@@ -2,9 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
@@ -71,6 +72,16 @@ class Deployment:
 
     def members(self) -> list[Member]:
         return members(self._client, self.keys, self.rt.settings.workers.lease_seconds)
+
+    @contextmanager
+    def empty(self) -> Iterator[RipTide]:
+        """Another server, with nothing in it, for as long as the block lasts; the blob store is the same."""
+        with (
+            TemporaryDirectory(dir=_DEMO) as directory,
+            EmbeddedServer(directory, port=free_port()) as server,
+            connect(server.url, config=CONFIG) as rt,
+        ):
+            yield rt
 
     def _start_all(self) -> None:
         log.configure(LogSettings(level="error"))  # lines in between would tear the table
@@ -143,5 +154,6 @@ def _environment(url: str, origin_port: int) -> dict[str, str]:
         "PATH": f"{_BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "RIPTIDE_CONFIG": str(CONFIG),
         "REDIS_URL": url,
+        "BLOBS_URL": str(DATA / "blobs"),
         "CACHE_LOADER_ALLOWED_HOSTS": f"{HOST}:{origin_port}",
     }

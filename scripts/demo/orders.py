@@ -49,7 +49,9 @@ class Orders:
         if status.final:
             self._facts.ended[status.state] += 1
             if isinstance(status.value, dict):
-                self._facts.warmed.update({name: status.value[name] for name in ("loaded", "present")})
+                self._facts.warmed.update(
+                    {name: status.value[name] for name in ("loaded", "present") if name in status.value}
+                )
             if status.state != expected:
                 self._facts.problem("failed", f"{ref} is {status.state}: {status.error}")
         return status.final

@@ -13,9 +13,10 @@ from scripts.demo.facts import Facts, Step
 from scripts.demo.orders import Orders
 from scripts.demo.origin import TENANTS, Page
 from scripts.demo.readers import NAMESPACE, TTL_SECONDS, Readers
+from scripts.demo.recovery import Recovery
 from scripts.demo.stop import Stop
 
-KINDS = ["warm", "invalidate"]
+KINDS = ["warm", "invalidate", "record_usage"]
 _KEYS_PER_COMMAND = 5
 _READ_SECONDS = 2.0
 _KEY_ROUNDS = 6
@@ -38,6 +39,7 @@ class Story:
         self._orders = Orders(self._rt, facts, stop, deployment.check)
         self._stable, self._changing = self._origin.stable(pages), self._origin.changing()
         self._readers = Readers(self._rt, self._origin, self._changing, facts)
+        self._recovery = Recovery(self._rt, facts, self._orders, deployment.empty)
         self._quiet: Plan = [
             (Step("found"), self._find),
             (Step("warm"), self._warm),
@@ -48,7 +50,9 @@ class Story:
             (Step("invalidate by key"), self._by_key),
             (Step("invalidate by tag"), self._by_tag),
             (Step("invalidate namespace"), self._by_namespace),
+            (Step("sessions"), self._recovery.begin),
             (Step("settle"), self._settle),
+            (Step("lose and restore"), self._recovery.restore),
         ]
         facts.steps = [step for step, _ in self._quiet + self._noisy]
 
