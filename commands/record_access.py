@@ -24,7 +24,8 @@ class RecordAccess(Command):
     timed: Annotated[Amount, Field(description="Reading calls whose time was taken.")] = 0
     timed_us: Annotated[Amount, Field(description="Microseconds that these took together.")] = 0
     namespace: Annotated[
-        Namespace, Field(description="Whose entries `keys` are; the counts are those of all namespaces.")
+        Namespace,
+        Field(description="Whose entries `keys` and `load_us` are; the counts are those of all namespaces."),
     ] = DEFAULT_NAMESPACE
     keys: Annotated[
         dict[Key, Amount],
@@ -32,5 +33,13 @@ class RecordAccess(Command):
             default_factory=dict,
             max_length=MAX_ITEMS,
             description="How often each of the most read keys was read.",
+        ),
+    ]
+    load_us: Annotated[
+        dict[Key, Amount],
+        Field(
+            default_factory=dict,
+            max_length=MAX_ITEMS,
+            description="What loading a value took, in microseconds, of keys that were loaded.",
         ),
     ]

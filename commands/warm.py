@@ -6,7 +6,6 @@ from pydantic import ConfigDict, Field, model_validator
 
 from commands._base import Command
 from commands._fields import Keys, Name, Namespace
-from riptide.names import DEFAULT_NAMESPACE
 
 
 class Warm(Command):
@@ -18,7 +17,10 @@ class Warm(Command):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
-                {"required": ["keys"], "properties": {"source": {"type": "null"}}},
+                {
+                    "required": ["keys"],
+                    "properties": {"source": {"type": "null"}, "every_tenant": {"const": False}},
+                },
                 {
                     "required": ["source"],
                     "properties": {"source": {"type": "string"}},
@@ -30,14 +32,24 @@ class Warm(Command):
 
     type: ClassVar[str] = "warm"
 
-    namespace: Annotated[Namespace, Field(description="Where the entries belong.")] = DEFAULT_NAMESPACE
-    keys: Annotated[Keys, Field(description="The entries to load.")] = ()
-    source: Annotated[
-        Literal["list", "popular", "access_log"] | None,
+    namespace: Annotated[
+        Namespace | None,
         Field(
-            description="Where the keys come from: the configured list, what is read most, or an access log."
+            description="Where the entries belong; left out, default, or for popular keys wherever they are."
         ),
     ] = None
+    keys: Annotated[Keys, Field(description="The entries to load.")] = ()
+    source: Annotated[
+        Literal["list", "popular", "access_log", "all"] | None,
+        Field(
+            description="Where the keys come from: the tenant's list or the configured one, what is read "
+            "most, the configured access logs, or all of these: first the list, then the best of the others."
+        ),
+    ] = None
+    every_tenant: Annotated[
+        bool,
+        Field(description="Have the same done for every other active tenant, each by a command of its own."),
+    ] = False
     top: Annotated[
         int, Field(ge=1, le=1_000_000, description="How many keys to take from the source, the best first.")
     ] = 1000
@@ -56,4 +68,6 @@ class Warm(Command):
     def _one_origin(self) -> Self:
         if bool(self.keys) == bool(self.source):
             raise ValueError("either keys or a source is needed")
+        if self.every_tenant and not self.source:
+            raise ValueError("what every tenant is to have needs a source")
         return self

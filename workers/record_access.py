@@ -1,4 +1,6 @@
-"""Carries out `record_access`: statistics of tenants, each report counted exactly once (DESIGN §5)."""
+"""Carries out `record_access`: statistics of tenants and what they read most, each report counted once
+(DESIGN §5).
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -15,6 +15,7 @@ from riptide.cache.loaders.contract import Loaded, LoaderUnavailable, LoadReques
 from riptide.cache.loaders.registry import DEFAULT_LOADER
 from riptide.cache.loaders.target import shown
 from riptide.cache.loading import Warmed
+from riptide.cache.warming.choosing import Place
 from riptide.errors import (
     Dead,
     InvalidInput,
@@ -26,7 +27,10 @@ from riptide.errors import (
 )
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.context import Context
+from riptide.reads.warming import chosen
+from riptide.store.keys import Keys
 from riptide.streams.job import Job
+from riptide.tenants.accounts.everybody import everybody
 
 _BUSY_PAUSE_SECONDS = 0.2
 _TRIES = 3
@@ -39,54 +43,73 @@ async def handle(batch: Sequence[Job], ctx: Context) -> None:
     for job in batch:
         try:
             command, tenant = cast(Warm, job.command), job.tenant or DEFAULT_TENANT
-            job.result = await warm(command, tenant, ctx, job.progress)
+            others = await _warm_others(job, command, tenant, ctx) if command.every_tenant else {}
+            last = job.attempt >= ctx.settings.workers.max_attempts
+            job.result = others | await warm(command, tenant, ctx, job.progress, last=last)
         except _NO_TENANT as error:
             job.fail(Dead(str(error)))
         except Exception as error:  # noqa: BLE001 - the runtime decides by its kind
             job.fail(error)
 
 
+async def _warm_others(job: Job, command: Warm, tenant: str, ctx: Context) -> dict[str, Any]:
+    """Publish the same for the other tenants, once however often the job is run."""
+    store, settings = ctx.rt.store, ctx.settings
+    everyone = await store.drive(everybody(Keys(settings.cache.key_prefix), settings.tenant))
+    others = [facts.tenant for facts in everyone if facts.tenant != tenant and facts.status == "active"]
+    alone = Warm.model_validate({**command.model_dump(exclude_unset=True), "every_tenant": False})
+    for other in others:
+        await ctx.rt.publish(alone, tenant=other, key=f"{job.ref}:{other}")
+    return {"tenants": len(others)}
+
+
 async def warm(
-    command: Warm, tenant: str, ctx: Context, progress: Callable[[int, int], None]
+    command: Warm, tenant: str, ctx: Context, progress: Callable[[int, int], None], *, last: bool = True
 ) -> dict[str, Any]:
     """Load what is missing; answer the counts. `progress` is told how many keys of how many are settled.
 
-    Raises Retry or Dead if not every key ended well.
+    Raises Retry or Dead if not every key ended well. Of keys that nobody asked for by name those that cannot
+    be loaded are told of, and no more, and so are those that could not, in the `last` try.
     """
-    ctx.loaders.require(command.loader or DEFAULT_LOADER)
+    if command.loader:
+        ctx.loaders.require(command.loader)
     loop = asyncio.get_running_loop()
     started = loop.time()
-    keys = list(dict.fromkeys(command.keys or _keys_of_source(command, ctx)))
-    loading = _Loading(command, tenant, ctx, lambda settled: progress(settled, len(keys)))
+    places, told = await chosen(command, tenant, ctx.rt)
+    loading = _Loading(command, tenant, ctx, lambda settled: progress(settled, len(places)))
     size = ctx.settings.cache.warming_batch_size
-    for start in range(0, len(keys), size):
-        await loading.step(keys[start : start + size])
-    summary = loading.summary() | {"seconds": round(loop.time() - started, 3)}
-    ctx.log.info("warmed", namespace=command.namespace, **summary)
-    if loading.postponed:
-        raise Retry(_report("could not be loaded now", loading.postponed))
-    if loading.refused:
-        raise Dead(_report("cannot be loaded", loading.refused))
-    return summary
+    for start in range(0, len(places), size):
+        await loading.step(places[start : start + size])
+    summary = loading.summary() | told | {"seconds": round(loop.time() - started, 3)}
+    ctx.log.info("warmed", tenant=tenant, source=command.source, **summary)
+    guessed = command.source not in {None, "list"}
+    if loading.postponed and not (guessed and last):
+        raise Retry(loading.postponed.report("could not be loaded now"))
+    if loading.refused and not guessed:
+        raise Dead(loading.refused.report("cannot be loaded"))
+    reports = [one.report(what) for one, what in loading.failures() if one]
+    return summary | ({"problems": reports} if reports else {})
 
 
-def _keys_of_source(command: Warm, ctx: Context) -> Sequence[str]:
-    if command.source == "list":
-        return ctx.settings.cache.warm_list[: command.top]
-    raise Dead(
-        f"source {command.source!r} comes with a later release; until then give keys, or source 'list'"
-    )
+class _Failures:
+    """How many keys ended so, and why the first of them."""
 
+    def __init__(self) -> None:
+        self.count = 0
+        self._named: list[str] = []
 
-def _report(what: str, errors: dict[str, Exception]) -> str:
-    """Names some of the keys; the command itself holds all of them."""
-    named = [_about(key, str(error)) for key, error in list(errors.items())[:_NAMED_KEYS]]
-    more = f", and {len(errors) - len(named)} more" if len(errors) > len(named) else ""
-    return f"{len(errors)} of its keys {what}: {'; '.join(named)}{more}"
+    def __len__(self) -> int:
+        return self.count
 
+    def add(self, key: str, error: Exception) -> None:
+        self.count += 1
+        if len(self._named) < _NAMED_KEYS:
+            text = str(error)
+            self._named.append(text if text.startswith(shown(key)) else f"{shown(key)}: {text}")
 
-def _about(key: str, error: str) -> str:
-    return error if error.startswith(shown(key)) else f"{shown(key)}: {error}"
+    def report(self, what: str) -> str:
+        more = f", and {self.count - len(self._named)} more" if self.count > len(self._named) else ""
+        return f"{self.count} of its keys {what}: {'; '.join(self._named)}{more}"
 
 
 class _Loading:
@@ -99,10 +122,10 @@ class _Loading:
         self._ctx = ctx
         self._counts = Counter[str]()
         self._bytes = 0
-        #: Why a key was not loaded, and will not be by another try.
-        self.refused: dict[str, Exception] = {}
-        #: Why a key was not loaded this time.
-        self.postponed: dict[str, Exception] = {}
+        #: What was not loaded, and will not be by another try.
+        self.refused = _Failures()
+        #: What was not loaded this time.
+        self.postponed = _Failures()
 
     def summary(self) -> dict[str, Any]:
         """Counts of keys, and the bytes of the loaded values before compression."""
@@ -114,30 +137,35 @@ class _Loading:
             "bytes": self._bytes,
         }
 
-    async def step(self, keys: Sequence[str]) -> None:
-        """Look all of `keys` up, then load what is missing, as many at a time as the loaders allow."""
-        missing = keys if self._command.refresh else await self._missing(keys)
-        self._counts["present"] += len(keys) - len(missing)
+    def failures(self) -> list[tuple[_Failures, str]]:
+        return [(self.refused, "cannot be loaded"), (self.postponed, "could not be loaded")]
+
+    async def step(self, places: Sequence[Place]) -> None:
+        """Look all of `places` up, then load what is missing, as many at a time as the loaders allow."""
+        missing = places if self._command.refresh else await self._missing(places)
+        self._counts["present"] += len(places) - len(missing)
         self._tell()
         async with asyncio.TaskGroup() as group:
-            for key in missing:
-                group.create_task(self._settle(key))
+            for place in missing:
+                group.create_task(self._settle(*place))
 
-    async def _missing(self, keys: Sequence[str]) -> list[str]:
-        where = {"tenant": self._tenant, "namespace": self._command.namespace}
-        there = await asyncio.gather(*(self._ctx.cache.exists(key, **where) for key in keys))
-        return [key for key, found in zip(keys, there, strict=True) if not found]
+    async def _missing(self, places: Sequence[Place]) -> list[Place]:
+        exists = self._ctx.cache.exists
+        there = await asyncio.gather(
+            *(exists(key, tenant=self._tenant, namespace=namespace) for namespace, key in places)
+        )
+        return [place for place, found in zip(places, there, strict=True) if not found]
 
-    async def _settle(self, key: str) -> None:
+    async def _settle(self, namespace: str, key: str) -> None:
         """Warm one key. Its failure must not end the others' loads."""
         try:
-            warmed = await self._warmed(key)
+            warmed = await self._warmed(namespace, key)
         except (LoaderUnavailable, ServerUnavailable) as error:
-            self.postponed[key] = error
+            self.postponed.add(key, error)
         except (LoaderError, InvalidInput, *_NO_TENANT) as error:
-            self.refused[key] = error
+            self.refused.add(key, error)
         except Exception as error:  # noqa: BLE001 - unknown: another try may succeed
-            self.postponed[key] = error
+            self.postponed.add(key, error)
         else:
             self._counts[warmed.outcome] += 1
             self._bytes += warmed.value_bytes
@@ -146,30 +174,34 @@ class _Loading:
     def _tell(self) -> None:
         self._progress(self._counts.total() + len(self.refused) + len(self.postponed))
 
-    async def _warmed(self, key: str) -> Warmed:
+    async def _warmed(self, namespace: str, key: str) -> Warmed:
         """'loaded', 'present' or 'missing'. A load that an invalidation or a write overtook is done again."""
         for _ in range(_TRIES):
-            warmed = await self._once_free(key)
+            warmed = await self._once_free(namespace, key)
             if warmed.outcome != "refused":
                 return warmed
         raise Retry("it was invalidated whenever it was loaded, or the cache had no room for it")
 
-    async def _once_free(self, key: str) -> Warmed:
+    async def _once_free(self, namespace: str, key: str) -> Warmed:
         # Whoever loads the key may have died with its lease: only an entry proves that the work is done.
         while True:
-            async with self._ctx.loaders.background:
+            async with self._ctx.loaders.background(self._loader(namespace), key):
                 warmed: Warmed = await self._ctx.cache.warm(
                     key,
-                    partial(self._load, key),
+                    partial(self._load, namespace, key),
                     refresh=self._command.refresh,
                     ttl=self._command.ttl,
                     tenant=self._tenant,
-                    namespace=self._command.namespace,
+                    namespace=namespace,
                 )
             if warmed.outcome != "busy":
                 return warmed
             await asyncio.sleep(_BUSY_PAUSE_SECONDS)
 
-    async def _load(self, key: str) -> Loaded:
-        request = LoadRequest(self._tenant, self._command.namespace, key)
-        return await self._ctx.loaders.load(self._command.loader or DEFAULT_LOADER, request)
+    async def _load(self, namespace: str, key: str) -> Loaded:
+        request = LoadRequest(self._tenant, namespace, key)
+        return await self._ctx.loaders.load(self._loader(namespace), request)
+
+    def _loader(self, namespace: str) -> str:
+        own = self._ctx.settings.cache.namespace_loaders
+        return self._command.loader or own.get(namespace, DEFAULT_LOADER)

@@ -6,9 +6,10 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from riptide.cache.access.tally import Tallies
+from riptide.cache.access.tally import Tallies, Tally
 from riptide.cache.accounts.caps import caps_of
 from riptide.cache.codec import Codec
+from riptide.cache.popularity.demand import Demand, Room
 from riptide.cache.server_time import ServerTime
 from riptide.cache.space import Digests, Space
 from riptide.clock import Clock, SystemClock
@@ -18,7 +19,7 @@ from riptide.names import DEFAULT_NAMESPACE, DEFAULT_TENANT, check_namespace, ch
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, Pause
 from riptide.tenants.accounts.account import FactsOutdated
-from riptide.tenants.facts import KnownTenants
+from riptide.tenants.facts import Facts, KnownTenants
 from riptide.tenants.keyring.ring import KeyRing
 
 _MOST_SPACES = 10_000
@@ -51,6 +52,8 @@ class Core:
         self.clock = clock or SystemClock()
         self.codec = Codec(settings)
         self.tallies = Tallies()
+        #: Whether it is counted which keys are read, and for how many there is room.
+        self.counts_keys, self.room = False, Room()
         #: Called when a namespace is met, and after a fork met anew.
         self.on_new_space: Callable[[], None] = lambda: None
         self.time = ServerTime(self.clock)
@@ -93,22 +96,33 @@ class Core:
         facts = self.tenants.known(owner)
         if facts is None:
             return None
-        space = Space(self.keys, self._digests, facts, name, self.caps, self.tallies.of(facts))
+        tally = self.tallies.of(facts)
+        space = Space(
+            self.keys, self._digests, facts, name, self.caps, tally, self._demand(facts, name, tally)
+        )
         if len(self._spaces) >= _MOST_SPACES:
             self._spaces.clear()
         self._spaces[tenant, namespace] = space
         self.on_new_space()
         return space
 
+    def _demand(self, facts: Facts, namespace: str, tally: Tally) -> Demand | None:
+        """Keys of an encrypted tenant never leave the process that uses them."""
+        if not self.counts_keys or facts.key or tally is self.tallies.others:
+            return None
+        return tally.demands.of(namespace, self.settings.popular_keys, self.room)
+
     def start_over(self) -> None:
         """Meet all tenants anew: more were met than are counted one by one."""
         self.tallies.start_over()
+        self.room = Room()
         self._spaces.clear()
 
     def leave_to_parent(self) -> None:
         """In a forked child: what was counted before is not its own."""
         for tally in self.tallies:
             tally.leave_to_parent()
+        self.room = Room()
         self._spaces.clear()
 
     def renew(self, space: Space) -> Flow[Space]:

@@ -10,6 +10,7 @@ from asyncio import CancelledError
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any, Literal, NamedTuple
 
 from redis.exceptions import OutOfMemoryError
@@ -76,6 +77,8 @@ class Job:
 def get_or_load(job: Job, *, refresh: bool = False) -> Flow[Found]:
     """The cached value, or what the loader says. Raises what the loader raises, but for LoaderNotFound."""
     core, tally, ticket = job.core, job.space.tally, Ticket.of(job.space, job.key)
+    if (demand := job.space.demand) is not None:
+        demand.reads[job.key] += 1
     if not refresh:
         began = tally.begin()
         pair = yield from ask(read(ticket.shard, ticket.digest))
@@ -182,10 +185,13 @@ def _in_background(job: Job, ticket: Ticket) -> Flow[None]:
 def _load_and_pack(job: Job) -> Flow[Write]:
     """Raises what the loader raises, but for LoaderNotFound; InvalidInput for what cannot be cached."""
     job.space.tally.loads += 1
+    began = perf_counter()
     try:
         loaded = yield Call(job.load)
     except LoaderNotFound:
         loaded = MISSING
+    if (demand := job.space.demand) is not None:
+        demand.loaded(job.key, round((perf_counter() - began) * 1e6))
     return _prepare(job, loaded)
 
 

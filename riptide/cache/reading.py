@@ -117,6 +117,7 @@ def get_many(core: Core, space: Space, keys: Iterable[str]) -> Flow[dict[str, An
     parts = [part for whole in space.split(keys) for part in _cut(whole)]
     if not parts:
         return {}
+    _count_keys(space, parts)
     tally = space.tally
     began = tally.begin()
     groups = [[part] for part in parts] if core.clustered else [parts]
@@ -142,6 +143,12 @@ def get_many(core: Core, space: Space, keys: Iterable[str]) -> Flow[dict[str, An
     if began:
         tally.end(began)
     return found
+
+
+def _count_keys(space: Space, parts: Iterable[Part]) -> None:
+    if (demand := space.demand) is not None:
+        for _, digests in parts:
+            demand.reads.count(digests.keys())
 
 
 def _cut(part: Part) -> list[Part]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from riptide.cache.access.tally import Tally
 from riptide.cache.accounts.caps import Caps
+from riptide.cache.popularity.demand import Demand
 from riptide.errors import InvalidInput
 from riptide.names import check_key, check_namespace, check_tag
 from riptide.store.keys import Keys
@@ -98,12 +99,20 @@ class Shard:
 class Space:
     """One namespace of one tenant. Raises InvalidInput before any key is built from a bad name."""
 
-    __slots__ = ("_digests", "caps", "facts", "name", "shards", "tally")
+    __slots__ = ("_digests", "caps", "demand", "facts", "name", "shards", "tally")
 
     def __init__(
-        self, keys: Keys, digests: Digests, facts: Facts, namespace: str, caps: Caps, tally: Tally
+        self,
+        keys: Keys,
+        digests: Digests,
+        facts: Facts,
+        namespace: str,
+        caps: Caps,
+        tally: Tally,
+        demand: Demand | None = None,
     ) -> None:
-        self.facts, self.name, self.tally = facts, check_namespace(namespace), tally
+        """`demand` counts which keys are read; None: nobody wants to know."""
+        self.facts, self.name, self.tally, self.demand = facts, check_namespace(namespace), tally, demand
         self.shards = [Shard(keys, tag, self) for tag in facts.tags]
         self.caps = caps.arguments(len(self.shards))
         self._digests = digests

@@ -12,6 +12,7 @@ from riptide.cache.access.statistics import Statistics
 from riptide.cache.accounts import audit
 from riptide.cache.accounts.audit import Difference
 from riptide.cli import common
+from riptide.cli.warming import popular_command, warm_command
 from riptide.errors import RiptideError
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.sync_client import RipTide
@@ -22,9 +23,11 @@ from riptide.tenants.accounts.everybody import everybody
 from riptide.tenants.facts import KnownTenants
 
 app = typer.Typer(
-    help="The cache: what tenants do with it, and whether the accounts of what they hold are right.",
+    help="The cache: what is done with it, warming it, and whether the accounts of it are right.",
     no_args_is_help=True,
 )
+app.command("popular")(popular_command)
+app.command("warm")(warm_command)
 
 
 @app.command("stats")

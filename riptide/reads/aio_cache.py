@@ -14,6 +14,7 @@ from riptide.cache.core import Core
 from riptide.cache.decorating import key_maker
 from riptide.cache.entry import Entry, Miss
 from riptide.cache.loading import RAISE, Job, Load, Warmed
+from riptide.cache.popularity.reading import Popular, popular
 from riptide.cache.space import Space
 from riptide.cache.stats import CacheStats
 from riptide.cache.writing import Keeping
@@ -61,6 +62,7 @@ class AsyncCache:
         self._background = AsyncBackground(self.flush, settings.write_behind_flush_seconds, self._count_error)
         self._reports = None if publisher is None else Reports(self._core, publisher)
         if self._reports is not None:
+            self._core.counts_keys = settings.popular_keys > 0
             self._core.on_new_space = functools.partial(self._background.start_reports, self._report)
 
     @property
@@ -75,6 +77,8 @@ class AsyncCache:
         core = self._core
         space = core.space(tenant, namespace) or await self._find(tenant, namespace)
         shard, digest = space.place(key)
+        if (demand := space.demand) is not None:
+            demand.reads[key] += 1
         tally = space.tally
         began = tally.begin()
         pair = await self._run(reading.read(shard, digest))
@@ -313,16 +317,24 @@ class AsyncCache:
         name = DEFAULT_TENANT if tenant is None else tenant
         return await self._drive(statistics(self._core.keys, self._core.tenants, name))
 
+    async def popular(
+        self, tenant: str | None = None, namespace: str | None = None, top: int = 100
+    ) -> list[Popular]:
+        """The keys whose warming spares readers most, by what all processes have read and workers have
+        counted; without a `namespace` those of all. Empty for a tenant whose data is encrypted."""
+        name = DEFAULT_TENANT if tenant is None else tenant
+        return await self._drive(popular(self._core.keys, self._core.tenants, name, namespace, top))
+
     async def aclose(self) -> None:
         """Stop the tasks, flush and report. The store is its owner's to close."""
         await self._background.aclose()
         await self.flush()
         if self._reports is not None and not self._reports.failing:
-            await self._report()
+            await self._report(last=True)
 
-    async def _report(self) -> float:
+    async def _report(self, *, last: bool = False) -> float:
         assert self._reports is not None
-        return await self._store.drive(self._reports.send())
+        return await self._store.drive(self._reports.send(last=last))
 
     async def _space(self, tenant: str | None, namespace: str | None) -> Space:
         return self._core.space(tenant, namespace) or await self._find(tenant, namespace)

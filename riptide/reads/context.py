@@ -48,5 +48,5 @@ def make_context(rt: AsyncRipTide) -> Context:
     """Raises ConfigError if a module of `workers.modules` cannot be used."""
     loaders = open_loaders(rt.settings.cache, rt.settings.workers.modules)
     keys = Keys(rt.settings.cache.key_prefix)
-    accesses = AccessCounting(keys, rt.settings.tenant)
+    accesses = AccessCounting(keys, rt.settings.tenant, rt.settings.cache)
     return Context(rt, loaders, get_logger("riptide.handler"), Counting(keys), accesses)

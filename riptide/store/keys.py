@@ -107,6 +107,15 @@ class Keys:
         """Sorted set: process -> when it reported last (s), of the last hour."""
         return f"{self.prefix}:access:{{{partition}}}:{tenant}:processes"
 
+    def popular(self, partition: str, tenant: str) -> str:
+        """Sorted set: `<namespace>:<key>` -> how often it was read, as far as that was counted here: the
+        binary logarithm of its decayed reads, and one more for each half-life since 1970."""
+        return f"{self.prefix}:access:{{{partition}}}:{tenant}:popular"
+
+    def load_times(self, partition: str, tenant: str) -> str:
+        """Hash beside `popular`: `<namespace>:<key>` -> what loading it takes (us), where that is known."""
+        return f"{self.prefix}:access:{{{partition}}}:{tenant}:load_times"
+
     def gone(self, partition: str) -> str:
         """Hash: digest of a purged tenant's id -> when (server ms); and, with `:dropped`, how many of its
         records came too late."""

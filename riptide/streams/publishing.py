@@ -83,6 +83,11 @@ class Publisher:
         """For so long `publish_again` is safe."""
         return self._settings.lane_ttl_seconds / 2
 
+    @property
+    def max_body_bytes(self) -> int:
+        """What is larger is refused."""
+        return self._settings.max_body_bytes
+
     def publish(self, outgoing: Outgoing, key: str | None = None, at_least_seconds: int = 0) -> Flow[Ref]:
         """Publish one command; with an idempotency `key`, once within `streams.idempotency_window_seconds`,
         or within `at_least_seconds` where that is longer.

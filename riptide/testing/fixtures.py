@@ -42,7 +42,9 @@ def riptide_settings(riptide_server: str, request: pytest.FixtureRequest) -> Set
     """
     loaded = load().settings
     redis = RedisSettings(url=RedisUrl(riptide_server))
-    cache = loaded.cache.model_copy(update={"key_prefix": f"t{secrets.token_hex(6)}"})
+    # Nothing is warmed unasked: a test would see that beside what it publishes.
+    update = {"key_prefix": f"t{secrets.token_hex(6)}", "enable_warming": False}
+    cache = loaded.cache.model_copy(update=update)
     settings = loaded.model_copy(update={"redis": redis, "cache": cache})
     sections: dict[str, dict[str, Any]] = {}
     for mark in reversed(list(request.node.iter_markers("riptide"))):

@@ -23,7 +23,7 @@ ON: dict[str, Any] = {"tenant": {"enabled": True}, "streams": {"archive": False}
 
 
 def counting_for(settings: Settings) -> AccessCounting:
-    return AccessCounting(Keys(settings.cache.key_prefix), settings.tenant)
+    return AccessCounting(Keys(settings.cache.key_prefix), settings.tenant, settings.cache)
 
 
 def add(
@@ -65,6 +65,8 @@ def keys_of(deployment: Deployment, tenants: Iterable[str]) -> set[str]:
         for key in (
             deployment.keys.access(partition, tenant),
             deployment.keys.access_processes(partition, tenant),
+            deployment.keys.popular(partition, tenant),
+            deployment.keys.load_times(partition, tenant),
         )
         if deployment.client.exists(key)
     }

@@ -46,11 +46,11 @@ def make_settings(
     blobs: dict[str, Any] | None = None,
     security: dict[str, Any] | None = None,
 ) -> Settings:
-    """Settings with the test commands; retries come quickly."""
+    """Settings with the test commands; retries come quickly, and nothing is warmed unasked."""
     quick = {"retry_base_seconds": 0.02, "retry_cap_seconds": 0.2, "modules": (MODULE,)}
     return Settings(
         redis=RedisSettings(**({"url": RedisUrl(url), "cluster_mode": cluster} | (redis or {}))),
-        cache=CacheSettings(**({"key_prefix": prefix} | (cache or {}))),
+        cache=CacheSettings(**({"key_prefix": prefix, "enable_warming": False} | (cache or {}))),
         workers=WorkersSettings(**(quick | (workers or {}))),
         streams=StreamsSettings(**(streams or {})),
         distributed=DistributedSettings(**(distributed or {})),

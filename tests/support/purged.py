@@ -70,6 +70,8 @@ def _fill_by_hand(deployment: Deployment, tenant: str, shards: int) -> None:
         client.hset(keys.seals(partition, tenant), MONTH, 1)
         client.hset(keys.access(partition, tenant), "hits", 7)
         client.zadd(keys.access_processes(partition, tenant), {"vm.1": 7})
+        client.zadd(keys.popular(partition, tenant), {"pages:k1": 7})
+        client.hset(keys.load_times(partition, tenant), "pages:k1", 7)
     invoice = Invoice(number=MONTH, tenant=tenant, month=MONTH, currency="EUR", issued_ms=1, total_micros=5)
     client.hset(keys.invoices(tenant), MONTH, invoice.model_dump_json())
     client.hset(keys.keyring(tenant), "1", f'{{"tenant": "{tenant}"}}')

@@ -173,9 +173,10 @@ class WorkerProcess:
 
 
 def write_config(path: Path, **sections: dict[str, Any]) -> Path:
-    """A configuration file with the test commands and quick retries."""
+    """A configuration file with the test commands and quick retries; nothing is warmed unasked."""
     quick = {"retry_base_seconds": 0.02, "retry_cap_seconds": 0.2, "modules": [MODULE]}
     content = {"blobs": {"url": str(path.parent / "blobs")}} | sections
+    content |= {"cache": {"enable_warming": False} | dict(sections.get("cache", {}))}
     content |= {"workers": quick | dict(sections.get("workers", {}))}
     path.write_text(yaml.safe_dump({"persistence": content}), "utf-8")
     return path

@@ -1,4 +1,4 @@
-"""Sums reports up, exactly once: the effect of `record_access`.
+"""Sums reports up, exactly once: the effect of `record_access`. Which keys were read goes with it.
 
 Reports of tenants that are not there, or that were purged after the report was made, are dropped.
 """
@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
+from riptide.cache.popularity.merging import HALF_LIFE_SECONDS, Asked
 from riptide.cache.stats import COUNTED
-from riptide.config import TenantSettings
+from riptide.config import CacheSettings, TenantSettings
 from riptide.store.keys import Keys
 from riptide.store.operation import Arg, Flow, Operation, ask_all
 from riptide.store.script import Script
@@ -21,14 +22,18 @@ from riptide.tenants.usage.known import Home, KnownTenants, digest_of, home_of, 
 
 _COUNT = Script.load("riptide.cache", "count_access.lua")
 _counts = itemgetter(*COUNTED)
+#: That one call of the script takes, about: it keeps the server for some 3 us each.
+_KEYS_PER_CALL = 1_000
 
 
 @dataclass(slots=True)
 class _Told:
-    """What several reports tell of one tenant: sums by Unix minute, and when each process told last (s)."""
+    """What several reports tell of one tenant: sums by Unix minute, when each process told last (s), and
+    which keys were read."""
 
     minutes: dict[int, list[int]] = field(default_factory=dict)
     processes: dict[str, int] = field(default_factory=dict)
+    asked: Asked = field(default_factory=Asked)
 
     def add(self, job: Job) -> None:
         told = job.command.__dict__
@@ -39,6 +44,7 @@ class _Told:
             sums[at] += count
         if (process := told["process"]) is not None:
             self.processes[process] = max(second, self.processes.get(process, 0))
+        self.asked.add(second, job.command)
 
     def arguments(self) -> list[Arg]:
         args: list[Arg] = [len(self.minutes)]
@@ -47,16 +53,20 @@ class _Told:
         args.append(len(self.processes))
         for process, second in self.processes.items():
             args += (second, process)
-        return args
+        return [*args, *self.asked.arguments()]
 
 
 class AccessCounting:
     """One for a process: it remembers which tenants exist."""
 
     def __init__(
-        self, keys: Keys, tenants: TenantSettings, monotonic: Callable[[], float] = time.monotonic
+        self,
+        keys: Keys,
+        tenants: TenantSettings,
+        cache: CacheSettings,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keys = keys
+        self._keys, self._most_keys = keys, cache.popular_keys
         self._known = KnownTenants(keys, monotonic)
         self._recorded_only = tenants.isolation_level != "logical"
 
@@ -67,10 +77,14 @@ class AccessCounting:
             yield from self._known.learn(strangers)
         there = {home for home in homes if self._known.exists(home)}
         there |= yield from self._met(homes - there)
+        portion, size = _Portion(self), 0
         for job in batch:
             home = home_of(job)
             if home in there and not self._known.is_of_purged(job, home):
-                job.effect = self
+                if size > _KEYS_PER_CALL:
+                    portion, size = _Portion(self), 0
+                size += len(job.command.keys) + len(job.command.load_us)
+                job.effect = portion
 
     def _met(self, homes: Iterable[Home]) -> Flow[set[Home]]:
         """Those that hold entries without a record."""
@@ -92,9 +106,12 @@ class AccessCounting:
             keys += (
                 self._keys.access(hold.partition, tenant),
                 self._keys.access_processes(hold.partition, tenant),
+                self._keys.popular(hold.partition, tenant),
+                self._keys.load_times(hold.partition, tenant),
             )
             args += (digest_of(tenant), self._known.purged_ms((hold.partition, tenant)))
             args += told.arguments()
+        args += (HALF_LIFE_SECONDS, self._most_keys)
 
         def parse(reply: Any) -> int | Undone:
             if isinstance(reply, int):
@@ -110,3 +127,13 @@ class AccessCounting:
         """The tenant was purged a moment ago: its reports are looked at anew."""
         self._known.forget(home)
         return {job: HandedBack(started=False) for job in jobs if home_of(job) == home}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Portion:
+    """As many jobs as one call of the script may be given."""
+
+    counting: AccessCounting
+
+    def apply(self, hold: Hold, jobs: Sequence[Job]) -> Operation[int | Undone]:
+        return self.counting.apply(hold, jobs)

@@ -11,12 +11,14 @@ from functools import lru_cache
 from typing import Any
 
 from commands import RecordAccess
+from riptide.cache.access.living import living
 from riptide.cache.access.tally import Tally
 from riptide.cache.core import Core
+from riptide.cache.popularity.reports import KeyReports
 from riptide.cache.stats import COUNTED
 from riptide.errors import PublishUnknown, RiptideError
 from riptide.logger import get_logger
-from riptide.store.operation import Flow, Operation, ask_all
+from riptide.store.operation import Flow
 from riptide.streams.publishing import Outgoing, Publisher
 
 _log = get_logger("riptide.cache")
@@ -43,17 +45,18 @@ class Reports:
 
     def __init__(self, core: Core, publisher: Publisher) -> None:
         self._core, self._publisher = core, publisher
+        self._keys = KeyReports(core, publisher)
         self._unknown: PublishUnknown | None = None
         self._unknown_since = 0.0
         self._process = os.getpid()
         #: Whether the last one could not be sent.
         self.failing = False
 
-    def send(self) -> Flow[float]:
+    def send(self, *, last: bool = False) -> Flow[float]:
         """Report what has not been; answers the seconds until it should be called again. A failure is
-        logged, the first of a row."""
+        logged, the first of a row. The `last` time tells all."""
         try:
-            number = yield from self._send()
+            number = yield from self._send(last=last)
         except Exception as error:  # noqa: BLE001 - nobody waits for it, and the next one tells the rest
             if not self.failing:
                 trace = None if isinstance(error, RiptideError) else error
@@ -63,15 +66,16 @@ class Reports:
         self.failing = False
         return max(REPORT_SECONDS, number / _PER_SECOND)
 
-    def _send(self) -> Flow[int]:
+    def _send(self, *, last: bool) -> Flow[int]:
         yield from self._repeat()
         full = self._core.tallies.full
         due = [(tally, counts) for tally in self._core.tallies if (counts := tally.unreported())]
         for start in range(0, len(due), _TOGETHER):
             yield from self._publish(due[start : start + _TOGETHER])
+        number = yield from self._keys.send(last=last or full)
         if full:
             self._core.start_over()
-        return len(due)
+        return len(due) + number
 
     def _repeat(self) -> Flow[None]:
         """Settle whether the last report was published."""
@@ -84,10 +88,11 @@ class Reports:
         self._unknown = None  # after that it might be counted twice: rather not at all
 
     def _publish(self, due: Sequence[_Due]) -> Flow[None]:
-        living = yield from self._living(due)
+        lives = yield from living(self._core.keys, [tally for tally, _ in due])
         for tally, counts in due:  # what nobody is told of is gone with its tenant
             tally.report(counts)
-        outgoing = [Outgoing(_command(counts), tally.tenant) for tally, counts in living]
+        told = [one for one, lives_on in zip(due, lives, strict=True) if lives_on]
+        outgoing = [Outgoing(_command(counts), tally.tenant) for tally, counts in told]
         try:
             if outgoing:
                 yield from self._publisher.publish_many(outgoing)
@@ -95,25 +100,9 @@ class Reports:
             self._unknown, self._unknown_since = error, self._core.clock.monotonic()
             raise
         except RiptideError:
-            for tally, counts in living:
+            for tally, counts in told:
                 tally.take_back(counts)
             raise
-
-    def _living(self, due: Sequence[_Due]) -> Flow[list[_Due]]:
-        """Without tenants that are purged, or others by now: nothing names them any more."""
-        answers = yield from ask_all([self._incarnation(tally.tenant) for tally, _ in due])
-        return [
-            (tally, counts)
-            for (tally, counts), answer in zip(due, answers, strict=True)
-            if answer == tally.incarnation
-        ]
-
-    def _incarnation(self, tenant: str) -> Operation[str]:
-        return Operation(("HGET", self._core.keys.record(tenant), "incarnation"), _text)
-
-
-def _text(reply: Any) -> str:
-    return "" if reply is None else str(reply.decode())
 
 
 def _command(counts: Sequence[int]) -> RecordAccess:

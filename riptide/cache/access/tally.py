@@ -7,6 +7,7 @@ from operator import attrgetter
 from time import perf_counter
 
 from commands._fields import MAX_AMOUNT
+from riptide.cache.popularity.demand import Demands
 from riptide.cache.stats import COUNTED, CacheStats
 from riptide.tenants.facts import Facts
 
@@ -26,6 +27,8 @@ class Tally(CacheStats):
 
     tenant: str = ""
     incarnation: str = ""
+    #: Which keys were read, by namespace.
+    demands: Demands = field(default_factory=Demands)
     _reported: list[int] = field(default_factory=lambda: [0] * len(COUNTED))
     _until_timed: int = field(default_factory=_gap)
 
@@ -60,6 +63,7 @@ class Tally(CacheStats):
     def leave_to_parent(self) -> None:
         """In a forked child: what has been counted is its parent's to report."""
         self._reported = list(_counted(self))
+        self.demands = Demands()
 
 
 class Tallies:

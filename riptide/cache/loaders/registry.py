@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Self
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from riptide.cache.loaders.contract import Loaded, Loader, LoaderUnavailable, LoadRequest
 from riptide.cache.loaders.http import HttpLoader
@@ -57,8 +59,7 @@ class Loaders:
         self._loaders: dict[str, Loader] = {DEFAULT_LOADER: http}
         # Of their own: functions that hang must not take the threads that resolve names, nor ever new ones.
         self._threads = ThreadPoolExecutor(_THREADS, "riptide-loader")
-        #: Held around each load that nobody waits for: its lease must not run out in a queue for connections.
-        self.background = asyncio.Semaphore(settings.loader_connections_per_host)
+        self._background: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @property
     def names(self) -> list[str]:
@@ -85,6 +86,17 @@ class Loaders:
         if name in self._loaders:
             return self._loaders[name]
         raise LoaderRefused(f"no loader is called {name!r}; known are {', '.join(self.names)}")
+
+    def background(self, name: str, key: str) -> asyncio.Semaphore:
+        """Held around each load that nobody waits for: its lease must not run out in a queue for connections.
+
+        One for each host that is fetched from, and for each other loader, as in
+        `cache.loader_connections_per_host`.
+        """
+        place = f"{name} {urlsplit(key).netloc.lower()}" if name == DEFAULT_LOADER else name
+        if (found := self._background.get(place)) is None:
+            found = self._background[place] = asyncio.Semaphore(self._settings.loader_connections_per_host)
+        return found
 
     async def load(self, name: str, request: LoadRequest) -> Loaded:
         """Fetch one value within `cache.loader_timeout_seconds`; raises what `Loader` and `require` do."""

@@ -4,7 +4,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from riptide.config.values import MOST_BYTES, AnyCase, Bytes, Count, Names, Seconds, Section, WholeSeconds
+from riptide.config.values import (
+    MOST_BYTES,
+    AnyCase,
+    Bytes,
+    Count,
+    Mapping,
+    Names,
+    Optional,
+    Seconds,
+    Section,
+    WholeSeconds,
+)
 
 MIB = 1024**2
 
@@ -54,10 +65,34 @@ class CacheSettings(Section):
     )
     enable_warming: bool = Field(
         True,
-        description="Warm cache.warm_list when a deployment begins and by schedule; never delays a start.",
+        description="Warm the cache when a deployment begins and by schedule; never delays a start.",
     )
     warming_batch_size: Count = Field(100, description="Keys that one step of warming looks up and loads.")
-    warm_list: Names = Field((), description="Keys to warm through the HTTP loader, with commas between.")
+    warm_list: Names = Field(
+        (),
+        description="Keys to warm first, with commas between; a tenant may have its own, as warm_list.",
+    )
+    warm_access_logs: Names = Field(
+        (),
+        description="Access logs of a web server, plain or gzip, from which workers learn what to warm.",
+    )
+    warm_base_url: Annotated[str | None, Optional] = Field(
+        None,
+        pattern=r"^https?://[^/?#]+(/[^?#]*)?$",
+        max_length=1000,
+        description="What stands before the paths of an access log, as in https://www.example.org.",
+    )
+    popular_keys: int = Field(
+        20_000,
+        ge=0,
+        le=1_000_000,
+        description="Keys of a tenant, the most read ones, whose reads are counted; 0: none are.",
+    )
+    namespace_loaders: Annotated[dict[str, str], Mapping] = Field(
+        default_factory=dict,
+        description="What loads a namespace's entries where a command names no loader, as in "
+        "{prices: shop.prices}; else http.",
+    )
     loader_allowed_hosts: Names = Field(
         (),
         description="Hosts that the HTTP loader may fetch from; one named here may have a private address.",

@@ -125,9 +125,7 @@ class ScheduleEntry(Section):
 class ScheduleSettings(Section):
     """What is done regularly: by the server's clock, in UTC, once however many processes run."""
 
-    warm_every_seconds: WholeSeconds = Field(
-        21600, description="Seconds between two warmings of cache.warm_list."
-    )
+    warm_every_seconds: WholeSeconds = Field(21600, description="Seconds between two warmings.")
     close_grace_seconds: WholeSeconds = Field(
         3600, description="Seconds after a month's end, in UTC, at which it is closed and billed."
     )

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from commands import Command
 from riptide.config import Settings
 from riptide.errors import ConfigError, InvalidInput
+from riptide.names import DEFAULT_TENANT
 from riptide.streams.publishing import Outgoing
 from riptide.streams.schedule.timing import Every, Monthly, Timing, month_before, slot_text, timing_of
 
@@ -66,13 +67,14 @@ def entries(settings: Settings, models: Mapping[str, type[Command]]) -> list[Sch
 
 
 def _built_in(settings: Settings, models: Mapping[str, type[Command]]) -> Iterator[Scheduled]:
-    schedule, keys = settings.schedule, settings.cache.warm_list
+    schedule, several = settings.schedule, settings.tenant.enabled
     yield Scheduled(
         "warm",
         Every(schedule.warm_every_seconds),
         models["warm"],
-        body={"source": "list", "top": max(1, len(keys))},
-        off=_why_no_warming(settings),
+        DEFAULT_TENANT if several else None,
+        body={"source": "all"} | ({"every_tenant": True} if several else {}),
+        off=None if settings.cache.enable_warming else "cache.enable_warming is off",
         at_start=True,
     )
     yield Scheduled(
@@ -88,16 +90,6 @@ def _built_in(settings: Settings, models: Mapping[str, type[Command]]) -> Iterat
         body={"period": "{month}"},
         off=None if settings.tenant.enable_billing else "tenant.enable_billing is off",
     )
-
-
-def _why_no_warming(settings: Settings) -> str | None:
-    if not settings.cache.enable_warming:
-        return "cache.enable_warming is off"
-    if not settings.cache.warm_list:
-        return "cache.warm_list is empty"
-    if settings.tenant.enabled:
-        return "there are several tenants: schedule.entries says for whom to warm"
-    return None
 
 
 def _fill(value: Any, places: Mapping[str, str]) -> Any:

@@ -25,6 +25,7 @@ from riptide.tenants.registry.facts import read_facts
 from riptide.tenants.registry.index import Index
 from riptide.tenants.registry.policies import allowed, check_asked, check_rule, read_rules, rules_text
 from riptide.tenants.registry.record import SHARDS, Records
+from riptide.tenants.registry.settings import warm_list
 from riptide.tenants.registry.tenant import Fields, Tenant, default_tenant, pending_tenant, tenant_of
 from riptide.tenants.registry.terms import plan_history, terms
 
@@ -75,6 +76,7 @@ class Registry:
             raise InvalidInput(f"shards is one of {', '.join(map(str, SHARDS))}")
         incarnation = secrets.token_hex(8)
         told = read_facts("").merged(**facts)
+        warm_list(told.settings)
         fixed = {"incarnation": incarnation, "status": "active", "shards": str(shards), "key": "0"}
         fixed |= {"revision": "1", "facts": told.json_text()}
         fixed |= {
@@ -142,6 +144,7 @@ class Registry:
 
         def edit(found: Tenant, now_ms: int) -> dict[str, str | None]:
             told = found.facts.merged(**facts)
+            warm_list(told.settings)
             values: dict[str, str | None] = {"facts": told.json_text()}
             if key is not None:
                 values |= key.fields(found, encrypted=self._encryption.wanted(told.settings))

@@ -142,15 +142,11 @@ def outcome(job: Job) -> Any:
     return outcome_of(job, None, WorkersSettings(), random.Random(1))
 
 
-async def test_an_unknown_loader_and_sources_of_later_releases(connect: Connect) -> None:
+async def test_an_unknown_loader(connect: Connect) -> None:
     async with connect() as context:
         job = await run(context, "a", loader="os.system")
         assert isinstance(job.outcome_error, LoaderRefused)
         assert "known are http" in str(job.outcome_error)
-        for source in ("popular", "access_log"):
-            job = await run(context, source=source)
-            assert isinstance(job.outcome_error, Dead)
-            assert "comes with a later release" in str(job.outcome_error)
 
 
 async def test_the_configured_list(connect: Connect) -> None:
@@ -273,7 +269,7 @@ async def test_loads_at_a_time_are_bounded_over_all_jobs(connect: Connect) -> No
 async def test_what_is_there_does_not_wait_for_loads(connect: Connect) -> None:
     async with connect(loader_connections_per_host=1) as context:
         await context.cache.set("a", "x", **WHERE)
-        async with context.loaders.background:
+        async with context.loaders.background("http", "a"):
             assert (await run(context, "a")).result["present"] == 1
 
 

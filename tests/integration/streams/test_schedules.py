@@ -195,19 +195,21 @@ async def test_every_worker_looks_and_each_slot_fires_once(
 
 
 def test_the_built_in_ones(on_valkey: Deployment) -> None:
-    """Those whose handler comes later publish nothing; the cache is warmed where there is a list."""
+    """Those whose handler comes later publish nothing; the cache is warmed, of every tenant."""
     settings = on_valkey.settings()
     models = load_models(settings.workers.modules)
     off = {entry.name: entry.off for entry in entries(settings, models)}
     assert off == {
-        "warm": "cache.warm_list is empty",
+        "warm": "cache.enable_warming is off",
         "checkpoint": None,
         "close_period": None,
     }
-    cache = settings.cache.model_copy(update={"warm_list": ("https://example.org/",)})
-    warm, _, close = entries(settings.model_copy(update={"cache": cache}), models)
+    warm, _, close = entries(on_valkey.settings(cache={"enable_warming": True}), models)
     assert (warm.off, warm.at_start) == (None, True)
-    assert warm.outgoing(0).command == riptide.Warm(source="list", top=1)
+    assert warm.outgoing(0).command == riptide.Warm(source="all")
+    several = on_valkey.settings(cache={"enable_warming": True}, tenant={"enabled": True})
+    each = entries(several, models)[0].outgoing(0)
+    assert (each.command, each.tenant) == (riptide.Warm(source="all", every_tenant=True), "default")
     closing = close.outgoing(close.timing.newest(1_793_500_000_000) or 0).command
     assert closing == riptide.ClosePeriod(period="2026-10")
 

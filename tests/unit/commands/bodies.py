@@ -33,10 +33,11 @@ _warm_options = {
     "ttl": st.integers(1, 315_360_000),
     "refresh": st.booleans(),
 }
-_sources = st.sampled_from(["list", "popular", "access_log"])
+_sources = st.sampled_from(["list", "popular", "access_log", "all"])
 
 BODIES: dict[str, st.SearchStrategy[Body]] = {
-    "warm": _body({"keys": key_lists}, **_warm_options) | _body({"source": _sources}, **_warm_options),
+    "warm": _body({"keys": key_lists}, **_warm_options)
+    | _body({"source": _sources}, **_warm_options, every_tenant=st.booleans()),
     "invalidate": st.one_of(
         _body({"keys": key_lists}, namespace=namespaces, tags=key_lists),
         _body({"tags": key_lists}, namespace=namespaces),
@@ -62,6 +63,7 @@ BODIES: dict[str, st.SearchStrategy[Body]] = {
         namespace=namespaces,
         **dict.fromkeys(COUNTED, amounts),
         keys=st.dictionaries(keys, amounts, max_size=5),
+        load_us=st.dictionaries(keys, amounts, max_size=5),
     ),
     "checkpoint": _body(
         {},

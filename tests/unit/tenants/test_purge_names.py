@@ -33,7 +33,7 @@ def built(tenant: str, *, own: bool) -> Iterator[tuple[str, str]]:
 def test_every_builder_s_keys_are_found(tenant: str) -> None:
     names = Names(PREFIX, tenant)
     for builder, key in built(tenant, own=True):
-        if builder in {"usage", "seals", "access", "access_processes"}:
+        if builder in {"usage", "seals", "access", "access_processes", "popular", "load_times"}:
             assert names.partition(key) == PARTITIONS[0]
         else:
             assert names.tag(key) == tenant, builder
