@@ -47,7 +47,8 @@ def diff_command(
         typer.Argument(metavar="BEFORE", min=1, help="A version; the one before AFTER, if it is left out."),
     ] = None,
     after: Annotated[
-        int | None, typer.Argument(metavar="AFTER", min=1, help="A version; the current one, if it is left out.")
+        int | None,
+        typer.Argument(metavar="AFTER", min=1, help="A version; the current one, if it is left out."),
     ] = None,
     as_json: common.Json = False,
 ) -> None:
@@ -152,6 +153,7 @@ def _history_facts(found: History) -> dict[str, Any]:
                 "current": one.id == found.current,
                 "changed": _changed(one, found.versions),
                 "settings": dict(one.document.given),
+                "plans": (one.document.plans or {}).get("plans"),
             }
             for one in found.versions
         ],
