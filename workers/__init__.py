@@ -26,7 +26,8 @@ HANDLERS: dict[str, Handler] = {
     # They take long, and wait for the blob store.
     "checkpoint": Handler(checkpoint.handle, slots=1),
     "restore": Handler(restore.handle, slots=1),
-    "reload": Handler(reload.handle),
+    # It may be what a jam is to be mended by.
+    "reload": Handler(reload.handle, slots=1),
     "purge_tenant": Handler(purge_tenant.handle),
     "spill": Handler(spill.handle),
     "close_period": Handler(close_period.handle),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from riptide.cache.core import Core
 from riptide.cache.sending import TENANT_ERRORS, Write, write_all
 from riptide.cache.space import Space
+from riptide.config import CacheSettings
 from riptide.store.operation import Flow
 
 _MOST_BYTES = 64 * 1024**2
@@ -18,8 +19,8 @@ Address = tuple[str, str]
 class WriteBuffer:
     """The latest write of each key. Safe to share between threads."""
 
-    def __init__(self, most_entries: int) -> None:
-        self._most = most_entries
+    def __init__(self, settings: CacheSettings) -> None:
+        self._settings = settings
         self._lock = threading.Lock()
         self._writes: dict[Address, Write] = {}
         self._bytes = 0
@@ -36,12 +37,12 @@ class WriteBuffer:
 
     def add(self, item: Write) -> bool:
         """Take a write in, in place of an earlier one of its key; False if it is full."""
-        address = (item.shard.prefix, item.digest)
+        address, most = (item.shard.prefix, item.digest), self._settings.write_behind_max_entries
         with self._lock:
             self._leave_to_parent()
             old = self._writes.get(address)
             grown = self._bytes + len(item.plain) - (len(old.plain) if old else 0)
-            if self._writes and (grown > _MOST_BYTES or (old is None and len(self._writes) >= self._most)):
+            if self._writes and (grown > _MOST_BYTES or (old is None and len(self._writes) >= most)):
                 return False
             self._writes[address] = item
             self._bytes = grown

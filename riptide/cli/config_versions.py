@@ -153,6 +153,7 @@ def _history_facts(found: History) -> dict[str, Any]:
                 "current": one.id == found.current,
                 "changed": _changed(one, found.versions),
                 "settings": dict(one.document.given),
+                "plans": (one.document.plans or {}).get("plans"),
             }
             for one in found.versions
         ],

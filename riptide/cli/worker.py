@@ -4,6 +4,8 @@ import asyncio
 import gc
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -37,6 +39,8 @@ _SCHEDULES = ("cache", "schedule", "state", "tenant")
 # What runs beside has so long to end what it is at; what it has not done then, others do.
 _BESIDE_SECONDS = 10.0
 _LEAST_BESIDE_SECONDS = 1.0
+# All is done and closed by then.
+_LEFT_BEHIND_SECONDS = 2.0
 
 
 def worker_command(
@@ -57,7 +61,9 @@ def worker_command(
     """
     loaded = common.loaded()
     settings = loaded.settings
+    own = frozenset[str]()
     if concurrency is not None:
+        own = frozenset({"workers.concurrency"})
         workers = settings.workers.model_copy(update={"concurrency": concurrency})
         settings = settings.model_copy(update={"workers": workers})
     modules = settings.workers.modules
@@ -70,7 +76,7 @@ def worker_command(
             "--commands names no type: leave it out for all, or name some, as in warm,invalidate"
         )
     calm_collector()
-    asyncio.run(_run(replace(loaded, settings=settings), registry.pick(names)))
+    asyncio.run(_run_to_the_end(replace(loaded, settings=settings, own=own), registry.pick(names)))
 
 
 def calm_collector() -> None:
@@ -78,6 +84,19 @@ def calm_collector() -> None:
     quarter of the time."""
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)  # above what some thousand commands in hand are made of
+
+
+async def _run_to_the_end(loaded: Loaded, types: list[CommandType]) -> None:
+    await _run(loaded, types)
+    # Handlers that swallow their cancellation, and threads that they wait for, would keep it for ever.
+    last = threading.Timer(_LEFT_BEHIND_SECONDS, _leave_behind)
+    last.daemon = True
+    last.start()
+
+
+def _leave_behind() -> None:
+    os.write(2, b"a handler does not end: it is left behind\n")
+    os._exit(0)
 
 
 async def _run(loaded: Loaded, types: list[CommandType]) -> None:
@@ -91,6 +110,7 @@ async def _run(loaded: Loaded, types: list[CommandType]) -> None:
             configured = Hearing(rt.store, parts.following) if live.follows else None
             worker = Worker(settings, types, rt.store, beat_store, context, SystemClock(), configured)
             live.on_change(("log",), lambda now: log.configure(now.log))
+            live.on_change(("workers",), lambda _: worker.renew_slots())
             live.on_change(_SCHEDULES, lambda _: worker.renew_schedules())
             _stop_on_signals(worker)
             watcher = parts.configuration.watcher(SystemClock()) if live.follows else None
@@ -136,8 +156,9 @@ def beside(threads: Iterable[Beside | None], seconds: Callable[[], float]) -> It
     finally:
         for thread in started:
             thread.stop()
+        ends_at = time.monotonic() + seconds()
         for thread in started:
-            thread.join(seconds())
+            thread.join(max(0.0, ends_at - time.monotonic()))
 
 
 def archiving(settings: Settings) -> AbstractContextManager[None]:

@@ -7,7 +7,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from riptide.cli import common
+from riptide.errors import InvalidInput
 from riptide.streams.members import Member
+from riptide.streams.message import Ref
 from riptide.streams.registry import load_models
 
 Worker = Annotated[
@@ -15,10 +17,15 @@ Worker = Annotated[
 ]
 Type = Annotated[str, typer.Argument(metavar="TYPE", help="Type of command.")]
 
+_YEAR_9999_MS = 253_370_764_800_000
+
 
 def workers_command(as_json: common.Json = False) -> None:
     """List the workers: what they serve and run, since when they live, and which are quiet; and services that
-    follow the configuration. Each shows which version of that it has.
+    follow the configuration. Each shows its release, and which version of the configuration it has.
+
+    Position is when the newest command that a worker has settled was published; --json has its reference, by
+    type.
 
     A worker that has been silent for longer than workers.lease_seconds is about to be taken over.
     """
@@ -75,6 +82,7 @@ def _facts(member: Member) -> dict[str, Any]:
         "config": member.config or None,
         "commands": list(member.commands),
         "running": dict(member.running),
+        "position": dict(member.position),
         "started": common.moment(member.started_ms),
         "silent_seconds": round(member.silent_seconds, 3),
         "quiet": None
@@ -83,9 +91,34 @@ def _facts(member: Member) -> dict[str, Any]:
     }
 
 
+def _position(member: Member) -> str:
+    moments = [_published_ms(ref) for ref in member.position.values()]
+    return common.moment(max(moments)) if moments else "-"
+
+
+def _published_ms(ref: str) -> int:
+    """What others say may be anything; 0 where it can be no time."""
+    try:
+        published = int(Ref.parse(ref).entry_id.partition("-")[0])
+    except InvalidInput:
+        return 0
+    return published if published < _YEAR_9999_MS else 0
+
+
 def _table(members: list[Member], lease_seconds: float, types: set[str]) -> Table:
     shown = Table(title="Workers", title_justify="left", box=None, pad_edge=False, collapse_padding=True)
-    for name in ("name", "role", "version", "config", "since (UTC)", "last beat", "runs", "serves", ""):
+    for name in (
+        "name",
+        "role",
+        "version",
+        "config",
+        "since (UTC)",
+        "last beat",
+        "position (UTC)",
+        "runs",
+        "serves",
+        "",
+    ):
         shown.add_column(name, overflow="fold", no_wrap=name == "name")
     for member in members:
         beat = common.duration(member.silent_seconds)
@@ -100,6 +133,7 @@ def _table(members: list[Member], lease_seconds: float, types: set[str]) -> Tabl
             member.config or "own file",
             common.moment(member.started_ms),
             f"[red]{beat}[/red]" if member.silent_seconds > lease_seconds else beat,
+            _position(member),
             runs,
             "all" if types <= set(member.commands) else "\n".join(member.commands),
             quiet,

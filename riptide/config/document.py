@@ -1,4 +1,5 @@
-"""A configuration as it is written, to be shared: values by setting, `${VAR}` unexpanded, without secrets."""
+"""A configuration as it is written, to be shared: values by setting, `${VAR}` unexpanded, without secrets;
+and the plans that tenants can have."""
 
 import hashlib
 import json
@@ -18,19 +19,24 @@ from riptide.config.yaml_file import YamlFile
 from riptide.errors import ConfigError
 
 _FORMAT = 1
+_PLANS = "plans."
 _MOST_BYTES = 1024**2
 
 
 @dataclass(frozen=True)
 class Document:
     """What a file says, by setting, under today's names. Settings that can hold a secret are left out: each
-    process has them from its own file and environment. So is what a host says of itself."""
+    process has them from its own file and environment. So is what a host says of itself. `plans` is what the
+    file of plans says; None where there is none."""
 
     given: Mapping[str, Any]
+    plans: Mapping[str, Any] | None = None
 
     def text(self) -> str:
         """As JSON; the same settings make the same text."""
         whole = {"format": _FORMAT, "settings": dict(self.given)}
+        if self.plans is not None:
+            whole["plans"] = dict(self.plans)
         return json.dumps(whole, sort_keys=True, separators=(",", ":"))
 
     @property
@@ -41,7 +47,8 @@ class Document:
 
 @dataclass(frozen=True)
 class Difference:
-    """One setting that two documents write differently; None: not given. `live`: no restart is needed."""
+    """One setting, or `plans.<name>`, that two documents write differently; None: not given. `live`: no
+    restart is needed."""
 
     path: str
     before: Any
@@ -49,14 +56,14 @@ class Difference:
     live: bool
 
 
-def document_of(path: Path, data: bytes) -> Document:
+def document_of(path: Path, data: bytes, plans: Mapping[str, Any] | None = None) -> Document:
     """The document of a file that holds `data`. Raises ConfigError if it is no YAML."""
     given = {}
     for one in YamlFile(path, None, data).read():
         setting = catalog().get(one.name) or catalog().get(LEGACY.get(one.name, ""))
         if setting is not None and not setting.secret and setting.path not in OWN:
             given[setting.path] = one.value
-    return Document(given)
+    return Document(given, plans)
 
 
 def parse_document(text: str | bytes) -> Document:
@@ -69,7 +76,10 @@ def parse_document(text: str | bytes) -> Document:
         raise ConfigError("it is no configuration as RipTide stores it")
     if whole.get("format") != _FORMAT:
         raise ConfigError("it is a configuration of a format that this release does not read")
-    return Document(whole["settings"])
+    plans = whole.get("plans")
+    if not isinstance(plans, dict | None):
+        raise ConfigError("it is no configuration as RipTide stores it: its plans are no mapping")
+    return Document(whole["settings"], plans)
 
 
 def resolve(document: Document, source: str, environ: Mapping[str, str]) -> Settings:
@@ -91,12 +101,19 @@ def resolve(document: Document, source: str, environ: Mapping[str, str]) -> Sett
 
 
 def differences(before: Document, after: Document) -> list[Difference]:
-    """What they write differently, in the order of the models."""
+    """What they write differently, in the order of the models; then plans."""
+    old, new = _flat(before), _flat(after)
     return [
-        Difference(path, before.given.get(path), after.given.get(path), path in LIVE)
-        for path in catalog()
-        if before.given.get(path) != after.given.get(path)
+        Difference(path, old.get(path), new.get(path), path in LIVE or path.startswith(_PLANS))
+        for path in (*catalog(), *sorted(path for path in {*old, *new} if path.startswith(_PLANS)))
+        if old.get(path) != new.get(path)
     ]
+
+
+def _flat(document: Document) -> dict[str, Any]:
+    plans = (document.plans or {}).get("plans")
+    named = plans if isinstance(plans, dict) else {}
+    return {**document.given, **{f"{_PLANS}{name}": plan for name, plan in named.items()}}
 
 
 def _expanded(value: Any, environ: Mapping[str, str]) -> Any:

@@ -26,7 +26,7 @@ class Live:
 
     A section is frozen to all but `switch`, which exchanges what it holds at once: whoever has the section
     reads the new values from then on, and never a mixture. `path` is the file of this process; Settings that
-    were given as an object have none, and stay as they are.
+    were given as an object have none, and stay as they are. So do those in `Loaded.own`.
     """
 
     def __init__(self, given: Settings | Loaded) -> None:
@@ -40,6 +40,7 @@ class Live:
         #: Which version of the deployment's configuration this is; empty: what this process began with.
         self.version = ""
         self.restart: tuple[str, ...] = ()
+        self._own = loaded.own if loaded else frozenset()
         self._heard: list[tuple[frozenset[str], Callable[[Settings], Any]]] = []
         self._lock = threading.RLock()
 
@@ -72,7 +73,7 @@ class Live:
         """Take over what may change while running, and name the rest. What a listener raises goes to
         `failed`, and keeps nobody else from hearing."""
         with self._lock:
-            done = compare(self.settings, wanted)
+            done = compare(self.settings, wanted, self._own)
             touched = {path.partition(".")[0] for path in done.changed}
             for name in touched:
                 section = getattr(self.settings, name)
@@ -92,12 +93,12 @@ class Live:
             return done
 
 
-def compare(now: Settings, wanted: Settings) -> Switched:
+def compare(now: Settings, wanted: Settings, own: frozenset[str] = frozenset()) -> Switched:
     """What a switch from `now` to `wanted` would do. Secrets are not looked at: no version holds any."""
     apart = [
         path
         for path, setting in catalog().items()
-        if not setting.secret and path not in OWN and setting.value(now) != setting.value(wanted)
+        if not setting.secret and path not in OWN | own and setting.value(now) != setting.value(wanted)
     ]
     restart = (path for path in apart if path not in LIVE and path not in NOT_YET)
     return Switched(tuple(path for path in apart if path in LIVE), tuple(restart))

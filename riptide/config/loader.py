@@ -25,7 +25,8 @@ class Loaded:
 
     `notices` are to be logged at start: settings that were given but have no effect, and outdated names.
     `sources` says of every setting's path "default", "config/persistence.yml:12" or "env REDIS_URL".
-    `path` is the file that was read, if one was, and `data` what was in it.
+    `path` is the file that was read, if one was, and `data` what was in it. `own` are paths of settings that
+    the program was given in another way, which wins for as long as it runs.
     """
 
     settings: Settings
@@ -33,6 +34,7 @@ class Loaded:
     sources: dict[str, str]
     path: Path | None
     data: bytes | None = None
+    own: frozenset[str] = frozenset()
 
 
 def load(

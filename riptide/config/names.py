@@ -132,8 +132,8 @@ NOT_YET = {
     "security.enable_rbac": _API,
 }
 
-# What a host says of itself: it is never shared with others.
-OWN = frozenset({"distributed.node_id"})
+# What a host says of itself: it is never shared with others. What stands in its file of plans is.
+OWN = frozenset({"distributed.node_id", "tenant.plans_file"})
 
 # A running process takes these over; a change of any other needs a restart. Whoever needs one of them reads
 # it whenever it is used, or is told by `Live.on_change`.
@@ -152,12 +152,15 @@ LIVE = frozenset(
         "cache.warm_access_logs",
         "cache.warm_base_url",
         "cache.namespace_loaders",
+        "cache.loader_allowed_hosts",
         "cache.loader_timeout_seconds",
         "cache.loader_max_bytes",
         "cache.loader_max_redirects",
         "cache.lease_seconds",
         "cache.negative_ttl_seconds",
         "cache.stale_seconds",
+        "cache.write_behind_max_entries",
+        "cache.write_behind_flush_seconds",
         "tenant.max_tenants",
         "tenant.default_memory_quota",
         "tenant.default_ops_quota",
@@ -167,7 +170,12 @@ LIVE = frozenset(
         "tenant.suspend_after_refusals",
         "tenant.suspend_window_seconds",
         "tenant.enable_billing",
+        "state.session_timeout_seconds",
+        "state.session_memory_bytes",
+        "state.config_watch_paths",
         "state.checkpoint_interval_seconds",
+        "state.max_checkpoints",
+        "state.checkpoint_compression",
         "state.enable_graceful_shutdown",
         "state.shutdown_timeout_seconds",
         "streams.max_body_bytes",
@@ -177,6 +185,10 @@ LIVE = frozenset(
         "streams.replay_window_bytes",
         "streams.max_backlog",
         "streams.groups",
+        "streams.archive_seconds",
+        "streams.archive_segment_bytes",
+        "streams.archive_retention_days",
+        "workers.concurrency",
         "workers.handler_timeout_seconds",
         "workers.handler_timeouts",
         "workers.max_attempts",

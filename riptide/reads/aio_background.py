@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from riptide.cache.access.reports import REPORT_SECONDS
+from riptide.config import CacheSettings
 from riptide.logger import get_logger
 
 _log = get_logger("riptide.cache")
@@ -16,9 +17,9 @@ class AsyncBackground:
     """Tasks of one event loop."""
 
     def __init__(
-        self, flush: Callable[[], Awaitable[None]], flush_seconds: float, failed: Callable[[], None]
+        self, flush: Callable[[], Awaitable[None]], settings: CacheSettings, failed: Callable[[], None]
     ) -> None:
-        self._flush, self._flush_seconds, self._failed = flush, flush_seconds, failed
+        self._flush, self._settings, self._failed = flush, settings, failed
         self._tasks: set[asyncio.Task[Any]] = set()
         self._flusher: asyncio.Task[Any] | None = None
         self._reporter: asyncio.Task[None] | None = None
@@ -30,7 +31,7 @@ class AsyncBackground:
         self._start(self._guarded("cache_refresh_failed", work))
 
     def schedule_flush(self) -> None:
-        """Flush within `flush_seconds`."""
+        """Flush within `cache.write_behind_flush_seconds`."""
         if not self._closed and (self._flusher is None or self._flusher.done()):
             self._flusher = self._start(self._flush_later())
 
@@ -41,7 +42,7 @@ class AsyncBackground:
         return task
 
     async def _flush_later(self) -> None:
-        await asyncio.sleep(self._flush_seconds)
+        await asyncio.sleep(self._settings.write_behind_flush_seconds)
         # A write that comes while this flush runs is not in it, and asks for the next one.
         self._flusher = None
         if not await self._guarded("cache_write_behind_failed", self._flush()):

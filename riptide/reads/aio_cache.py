@@ -57,9 +57,9 @@ class AsyncCache:
         """With a `publisher` what is done is reported, for `statistics`."""
         self._store = store
         self._core = Core(keys, settings, tenants, clock, ring=ring, clustered=store.clustered)
-        self._buffer = WriteBuffer(settings.write_behind_max_entries)
+        self._buffer = WriteBuffer(settings)
         self._flushing = asyncio.Lock()
-        self._background = AsyncBackground(self.flush, settings.write_behind_flush_seconds, self._count_error)
+        self._background = AsyncBackground(self.flush, settings, self._count_error)
         self._reports = None if publisher is None else Reports(self._core, publisher)
         if self._reports is not None:
             self._core.counts_keys = settings.popular_keys > 0

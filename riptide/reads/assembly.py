@@ -96,7 +96,7 @@ def assemble(
     sessions = Sessions(keys, settings, known, ring, partial(open_blobs, settings.blobs), blocking)
     live.on_change(("cache", "security", "tenant"), lambda _: quotas.renew())
     resting, services = Resting(keys, models), Services(keys)
-    following = Following(live, Versions(keys), os.environ)
+    following = Following(live, Versions(keys), os.environ, registry.renew_plans)
     offering = Offering(settings.cache.key_prefix, publisher, partial(open_blobs, settings.blobs), blocking)
     check = partial(check_usable, models)
     return Parts(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from riptide.cache.access.reports import REPORT_SECONDS
+from riptide.config import CacheSettings
 from riptide.logger import get_logger
 
 _log = get_logger("riptide.cache")
@@ -16,8 +17,10 @@ _REFRESH_THREADS = 4
 class Background:
     """Threads are started when they are first needed, and anew in a forked child."""
 
-    def __init__(self, flush: Callable[[], None], flush_seconds: float, failed: Callable[[], None]) -> None:
-        self._flush, self._flush_seconds, self._failed = flush, flush_seconds, failed
+    def __init__(
+        self, flush: Callable[[], None], settings: CacheSettings, failed: Callable[[], None]
+    ) -> None:
+        self._flush, self._settings, self._failed = flush, settings, failed
         self._lock = threading.Lock()
         self._reset()
 
@@ -41,7 +44,7 @@ class Background:
             self._pool.submit(self._guarded, "cache_refresh_failed", work)
 
     def schedule_flush(self) -> None:
-        """Flush within `flush_seconds`."""
+        """Flush within `cache.write_behind_flush_seconds`."""
         with self._lock:
             if self._process != os.getpid():
                 self._reset()
@@ -51,7 +54,7 @@ class Background:
         self._dirty.set()
 
     def _flush_loop(self) -> None:
-        while self._dirty.wait() and not self._stop.wait(self._flush_seconds):
+        while self._dirty.wait() and not self._stop.wait(self._settings.write_behind_flush_seconds):
             self._dirty.clear()
             if not self._guarded("cache_write_behind_failed", self._flush):
                 self._dirty.set()

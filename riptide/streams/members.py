@@ -5,7 +5,7 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -50,6 +50,7 @@ class Member:
     `running` counts the commands of each type that it was working on at its last heartbeat, `silent_seconds`
     ago. `quiet_ms` is since when (Unix ms) it is asked to start nothing more, and `quiet_by` by whom.
     `config` is the version of the deployment's configuration that it has; empty: what its own file says.
+    `position` is, of each type, the reference of the entry that it has settled last.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Member:
     quiet_ms: int | None = None
     quiet_by: str | None = None
     config: str = ""
+    position: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +92,14 @@ def introduce(
     process: str = "",
     running: Mapping[str, int] | None = None,
     config: str = "",
+    position: Mapping[str, str] | None = None,
 ) -> str:
     """What a member says of itself, as JSON. `versions`: each type it serves -> the newest body it reads."""
     release = version("riptide-persistence")
     facts = {"role": role, "host": socket.gethostname(), "pid": os.getpid(), "version": release}
     served = {"commands": sorted(versions), "versions": dict(versions)}
-    return json.dumps(
-        facts
-        | served
-        | {"started_ms": started_ms, "process": process, "running": dict(running or {}), "config": config}
-    )
+    now = {"running": dict(running or {}), "config": config, "position": dict(position or {})}
+    return json.dumps(facts | served | {"started_ms": started_ms, "process": process} | now)
 
 
 def _kinds(about: bytes) -> frozenset[str] | None:
@@ -123,7 +123,7 @@ def member_of(now_ms: int, asked: Mapping[str, dict[str, Any]], *row: bytes) -> 
     name, facts = row[0].decode(), _facts(row[3])
     process = str(facts.get("process") or name)
     quiet = asked.get(process)
-    running, commands = facts.get("running"), facts.get("commands")
+    running, commands, position = facts.get("running"), facts.get("commands"), facts.get("position")
     return Member(
         name=name,
         process=process,
@@ -140,6 +140,7 @@ def member_of(now_ms: int, asked: Mapping[str, dict[str, Any]], *row: bytes) -> 
         quiet_ms=None if quiet is None else _number(quiet.get("at")),
         quiet_by=None if quiet is None else str(quiet.get("by", "")),
         config=str(facts.get("config", "")),
+        position={kind: str(ref) for kind, ref in position.items()} if isinstance(position, dict) else {},
     )
 
 

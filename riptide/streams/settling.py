@@ -44,9 +44,12 @@ class Settler:
         self._log = get_logger("riptide.worker")
         self._tries: dict[str, int] = {}
         self._rng = random.Random()
+        self._stopped = False
 
     async def settle(self, outcomes: Settled) -> None:
-        """Returns when the outcomes are in place, or this consumer has been fenced off."""
+        """Returns when the outcomes are in place, or this consumer has been fenced off, or is stopped."""
+        if self._stopped:
+            return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._enqueue(outcomes, done)
         await done
@@ -75,7 +78,9 @@ class Settler:
             self._flushing = asyncio.get_running_loop().create_task(self._flush(), context=empty)
 
     def stop(self) -> None:
-        """Give up what is not in place yet: it stays pending, for whoever takes this worker over."""
+        """Give up what is not in place yet, and what still comes: it stays pending, for whoever takes this
+        worker over."""
+        self._stopped = True
         if self._flushing is not None:
             self._flushing.cancel()
 

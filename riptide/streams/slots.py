@@ -29,6 +29,7 @@ class Slots:
 
     def __init__(self, types: Sequence[CommandType], concurrency: int, *, fair: bool = False) -> None:
         self._pool = {kind.name: kind.name if kind.handler.slots else SHARED for kind in types}
+        self._shared = concurrency
         self._free = {SHARED: concurrency} | {
             kind.name: kind.handler.slots for kind in types if kind.handler.slots
         }
@@ -43,11 +44,18 @@ class Slots:
         return self._pool[kind]
 
     def free(self, pool: str) -> int:
-        return self._free[pool]
+        return max(0, self._free[pool])
+
+    def resize(self, concurrency: int) -> None:
+        """So many for types without slots of their own; while more are in use none is free."""
+        more, self._shared = concurrency - self._shared, concurrency
+        self._free[SHARED] += more
+        if more > 0:
+            self.on_room()
 
     def share(self, place: Place, promised: int = 0) -> int:
         """How many more slots the calls of one stream may take now; `promised` of the free ones to others."""
-        free = self._free[self._pool[place.kind]]
+        free = self.free(self._pool[place.kind])
         if place.kind not in self._fair:
             return free
         free -= promised
@@ -60,7 +68,7 @@ class Slots:
 
     def take(self, pool: str, wanted: int) -> int:
         """Take up to `wanted` slots; answers how many."""
-        taken = min(wanted, self._free[pool])
+        taken = min(wanted, self.free(pool))
         self._free[pool] -= taken
         return taken
 
@@ -69,7 +77,7 @@ class Slots:
             was_full = self._free[pool] <= 0 or self._bounded
             self._bounded = False
             self._free[pool] += count
-            if was_full:
+            if was_full and self._free[pool] > 0:
                 self.on_room()
 
     def begin(self, place: Place) -> None:

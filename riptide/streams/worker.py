@@ -24,7 +24,7 @@ from riptide.streams.job import DONE, Again, Applied, Elsewhere, Postponed
 from riptide.streams.lease import Lease
 from riptide.streams.members import Absent
 from riptide.streams.membership import Membership
-from riptide.streams.message import Entry
+from riptide.streams.message import Entry, Ref
 from riptide.streams.readers import Readers
 from riptide.streams.registry import CommandType, load_models
 from riptide.streams.rescue import Rescue
@@ -40,6 +40,7 @@ from riptide.streams.triage import Triage
 # Of the time for stopping, what is kept for handing back what did not end in time.
 _PART_FOR_REST = 0.2
 _LEAST_REST_SECONDS = 2.0
+_LEAST_SIGN_OFF_SECONDS = 1.0
 
 
 class Worker:
@@ -94,6 +95,10 @@ class Worker:
     def renew_schedules(self) -> None:
         """The settings of schedules have changed. Raises ConfigError, and then the old ones stay."""
         self._scheduler.renew(self._schedules())
+
+    def renew_slots(self) -> None:
+        """`workers.concurrency` has changed."""
+        self._ground.slots.resize(self._settings.workers.concurrency)
 
     def _make_executor(self, name: str, lease: Lease) -> Executor:
         completion = Completion(self._ground.keys, self._settings.streams, name)
@@ -175,12 +180,17 @@ class Worker:
 
     async def _sign_off(self) -> None:
         ground = self._ground
-        with contextlib.suppress(RiptideError):  # a server that is away: the others take over after the lease
-            held = sum(await self._store.run_all([p.leave(self.name) for p in ground.partitions.values()]))
-            if not held:
-                await self._store.run(ground.members.forget([self.name]))
-            resting = Resting(ground.keys, ground.types)
-            await self._store.run(resting.forget_quiet(self._consumer.process))
+        seconds = max(_LEAST_SIGN_OFF_SECONDS, self.seconds_left)
+        # A server that is away or silent: the others take over after the lease.
+        with contextlib.suppress(RiptideError, TimeoutError):
+            async with asyncio.timeout(seconds):
+                held = sum(
+                    await self._store.run_all([p.leave(self.name) for p in ground.partitions.values()])
+                )
+                if not held:
+                    await self._store.run(ground.members.forget([self.name]))
+                resting = Resting(ground.keys, ground.types)
+                await self._store.run(resting.forget_quiet(self._consumer.process))
 
     # What passes from one part to another
 
@@ -192,6 +202,8 @@ class Worker:
 
     def _settled(self, outcomes: Settled) -> None:
         self._housekeeping.touched.update({entry.partition for entry, _ in outcomes})
+        last, _ = outcomes[-1]
+        self._consumer.position[last.kind] = str(Ref(last.kind, last.partition, last.id))
         for entry, outcome in outcomes:
             if outcome is DONE or type(outcome) is Applied:
                 continue

@@ -105,17 +105,41 @@ def load_plans(path: str) -> Plans:
 
     Raises ConfigError with all that is wrong, a line each.
     """
-    if path == DEFAULT_PATH and not Path(path).is_file():
+    if is_missing(path):
         with resources.as_file(resources.files("riptide.tenants").joinpath("plans.yml")) as own:
-            return _read(own)
-    return _read(Path(path))
+            return _read(own, None)
+    return _read(Path(path), None)
 
 
 DEFAULT_PATH = "config/plans.yml"
 
 
-def _read(path: Path) -> Plans:
-    file = YamlFile(path, {})
+def is_missing(path: str) -> bool:
+    """Whether RipTide's own plans stand in for the file."""
+    return path == DEFAULT_PATH and not Path(path).is_file()
+
+
+def written_plans(path: Path, data: bytes | None = None) -> dict[str, Any]:
+    """What a file of plans says, as it is written; `data` is what it holds where that has been read.
+
+    Raises ConfigError as `load_plans` does.
+    """
+    _read(path, data)
+    return {one.name: one.value for one in YamlFile(path, {}, data).read()}
+
+
+def parse_plans(given: Mapping[str, Any], source: str) -> Plans:
+    """Read what `written_plans` gave; raise ConfigError, which says that it is from `source`."""
+    try:
+        return Plans.model_validate(given)
+    except ValidationError as errors:
+        wrong = errors.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, wrong["loc"]))
+        raise ConfigError(f"the plans of {source}: {where}: {wrong['msg']}") from None
+
+
+def _read(path: Path, data: bytes | None) -> Plans:
+    file = YamlFile(path, {}, data)
     given = {one.name: one for one in file.read()}
     problems = list(file.problems)
     if not problems:

@@ -186,6 +186,25 @@ def test_what_outlasts_the_shutdown_is_handed_back(alone: Deployment, tmp_path: 
     assert [attempt for _, attempt, _ in alone.starts(into)] == [1, 2], "it had been started: that counts"
 
 
+def test_handlers_that_cannot_be_ended_keep_nobody(alone: Deployment, tmp_path: Path) -> None:
+    """They swallow their cancellation, again and again, or wait for a thread: others run them again."""
+    into, hows = alone.prefix, ("ignore", "stubborn", "thread")
+    with (
+        riptide.connect(config=alone.settings()) as rt,
+        WorkerProcess(alone, tmp_path, state={"shutdown_timeout_seconds": 0.5}, **SHORT) as worker,
+    ):
+        for how in hows:
+            rt.publish(Effect(into=into, seconds=600, how=how))
+        eventually(lambda: len(alone.starts(into)) == len(hows), "the starts")
+        worker.terminate()
+        assert worker.wait() == 0
+        assert "it is left behind" in worker.log
+        assert "cannot settle" not in worker.log
+        alone.client.delete(f"{into}:starts")
+        with WorkerProcess(alone, tmp_path, **SHORT):
+            eventually(lambda: len(alone.starts(into)) == len(hows), "another to run all of them")
+
+
 @pytest.mark.parametrize("how", ["first", "block-first"])
 def test_a_second_signal_stops_at_once(how: str, alone: Deployment, tmp_path: Path) -> None:
     into = alone.prefix

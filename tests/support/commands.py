@@ -29,9 +29,10 @@ class Effect(Command):
     tenant_required: ClassVar[bool] = False
     into: str
     seconds: float = 0
-    #: async | block (holds the event loop) | ignore (swallows its cancellation)
+    #: async | block (holds the event loop) | ignore (swallows its cancellation) | stubborn (each of them)
+    #: thread (blocks a thread, which nobody can end)
     #: first, block-first (takes its time at the first attempt only)
-    #: progress (says when half of it is over)
+    #: progress (says when half of it is over) | behind (buffers a write of its id as well)
     how: str = "async"
     #: "", or what becomes of it: retry, dead, skip, error, exit, result,
     #: dead-later (dead from the second attempt on)
@@ -78,6 +79,8 @@ async def _one(job: Job, ctx: Any) -> None:
         raise Dead("as asked")
     if command.end and job.attempt < command.until_attempt:
         _end(command)
+    if command.how == "behind":
+        await ctx.rt.cache.write_behind(job.id, 1)
     await _send(ctx, "SADD", f"{command.into}:done", job.id)
     await _send(ctx, "RPUSH", f"{command.into}:ends", job.id)
     if command.end == "result":
@@ -93,10 +96,15 @@ async def _spend(job: Job, command: Effect) -> None:
         job.progress(1, 2, "half way")
         await asyncio.sleep(command.seconds / 2)
         return
+    if command.how == "thread":
+        await asyncio.to_thread(time.sleep, command.seconds)
+        return
     try:
         await asyncio.sleep(command.seconds)
     except asyncio.CancelledError:
-        if command.how != "ignore":
+        if command.how == "stubborn":
+            await _spend(job, command)
+        elif command.how != "ignore":
             raise
         await asyncio.sleep(command.seconds)
 

@@ -58,7 +58,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 class Guard:
     """Resolves a host and lets through only addresses that may be connected to."""
 
-    def __init__(self, hosts: HostList, resolver: Resolver = resolve) -> None:
+    def __init__(self, hosts: Callable[[], HostList], resolver: Resolver = resolve) -> None:
         self._hosts = hosts
         self._resolver = resolver
 
@@ -73,7 +73,7 @@ class Guard:
             raise LoaderRefused(f"host {host} has an address that cannot be read") from error
         if not found:
             raise LoaderUnavailable(f"host {host} has no address")
-        named = self._hosts.names(host, port)
+        named = self._hosts().names(host, port)
         for address in found:
             kind = why_not_public(address)
             if kind in _NEVER or (kind and not named):

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 import httpcore
 import httpx
 
-from riptide.cache.loaders.allowlist import HostList
+from riptide.cache.loaders.allowlist import HostList, narrowed
 from riptide.cache.loaders.body import read_body, too_large
 from riptide.cache.loaders.contract import Loaded, LoaderUnavailable, LoadRequest
 from riptide.cache.loaders.guard import Guard, GuardedBackend, Resolver, resolve
@@ -44,11 +44,11 @@ class HttpLoader:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         """Raise ConfigError if `cache.loader_allowed_hosts` holds something that is no host."""
+        self._settings = settings
         try:
-            self._hosts = HostList.parse(settings.loader_allowed_hosts)
+            self._hosts()
         except InvalidInput as error:
             raise ConfigError(f"cache.loader_allowed_hosts: {error}") from error
-        self._settings = settings
         self._per_host = settings.loader_connections_per_host
         self._slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._pool = httpcore.AsyncConnectionPool(
@@ -60,13 +60,17 @@ class HttpLoader:
             network_backend=GuardedBackend(Guard(self._hosts, resolver)),
         )
 
+    def _hosts(self) -> HostList:
+        """Those of now: the setting may change."""
+        return narrowed(self._settings.loader_allowed_hosts)
+
     async def load(self, request: LoadRequest) -> Loaded:
         """Fetch `request.key`; the value is the body's bytes. Raises what `Loader` says, without secrets."""
         asked = url = parse_url(request.key)
         redirects = self._settings.loader_max_redirects
         try:
             for _ in range(redirects + 1):
-                target = admit(url, self._hosts, request)
+                target = admit(url, self._hosts(), request)
                 async with self._answer(target) as answer:
                     if answer.status not in _REDIRECTS:
                         return await self._read(answer, target)

@@ -80,9 +80,6 @@ class WorkersSettings(Section):
     """How commands are carried out, tried again and given up."""
 
     concurrency: Count = Field(10, description="Commands that one worker process handles at a time.")
-    batch_size: Annotated[Count, Field(le=1000)] = Field(
-        100, description="Commands that one read fetches at most. At most 1000."
-    )
     lease_seconds: Seconds = Field(
         2.5,
         description="Seconds without a heartbeat after which a worker counts as dead and its commands run "

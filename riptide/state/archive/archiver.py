@@ -59,9 +59,9 @@ class Archiver(threading.Thread):
         for kind in kinds:
             check_prefix(folder(self._prefix, kind, PARTITIONS[0]))
         self._partitions = {p: PartitionArchive(keys, kinds, p) for p in PARTITIONS}
-        self._retention = Retention(blobs, self._prefix, settings.streams.archive_retention_days)
-        self._seconds = settings.streams.archive_seconds
+        self._retention = Retention(blobs, self._prefix, settings.streams)
         shortest, longest = _LEASE_SECONDS
+        # Not longer later: the lease that is held would be believed for longer than the server holds it.
         self._lease = max(shortest, min(longest, self._seconds))
         self._look_at = dict.fromkeys(PARTITIONS, 0.0)
         self._store: Store | None = None
@@ -69,6 +69,10 @@ class Archiver(threading.Thread):
         self._uploads = ThreadPoolExecutor(1, "archive-upload")
         self._stopped = threading.Event()
         self._log = get_logger("riptide.archive")
+
+    @property
+    def _seconds(self) -> float:
+        return self._settings.streams.archive_seconds
 
     def run(self) -> None:
         keep_passing(self._pass, self._stopped, self._log, "cannot archive")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, pairwise
 
+from riptide.config import StreamsSettings
 from riptide.errors import BlobError
 from riptide.logger import get_logger
 from riptide.state.archive.names import Segment, order, segments
@@ -19,20 +20,20 @@ _DAY_MS = 86_400_000
 class Retention:
     """Deletes old segments, once an hour for each partition, on behalf of whoever holds its lease."""
 
-    def __init__(self, blobs: Blobs, prefix: str, days: int | None) -> None:
-        """`days` None keeps everything."""
+    def __init__(self, blobs: Blobs, prefix: str, settings: StreamsSettings) -> None:
         self._blobs = blobs
         self._prefix = prefix
-        self._days = days
+        self._settings = settings
         self._look_at = dict.fromkeys(PARTITIONS, 0.0)
         self._log = get_logger("riptide.archive")
 
     def sweep(self, lease: Lease, go_on: Callable[[], bool]) -> None:
         """Delete what has expired, if it is time to look; `go_on` is asked before each segment."""
-        if self._days is None or time.monotonic() < self._look_at[lease.partition]:
+        days = self._settings.archive_retention_days
+        if days is None or time.monotonic() < self._look_at[lease.partition]:
             return
         self._look_at[lease.partition] = time.monotonic() + _EVERY_SECONDS
-        before_ms = lease.server_ms - self._days * _DAY_MS
+        before_ms = lease.server_ms - days * _DAY_MS
         for stream in lease.streams:
             kept = segments(self._blobs, self._prefix, stream.kind, lease.partition)
             try:

@@ -13,6 +13,7 @@ from riptide.state.blobs.contract import Blobs
 from riptide.state.live.offering import Blocking
 from riptide.state.live.versions import Versions
 from riptide.store.operation import Call, Flow, ask
+from riptide.tenants.plans import parse_plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +49,28 @@ class Accepting:
         """
         try:
             document = yield from self._read(order)
-            self._check(resolve(document, f"the configuration from {order.origin}", self._environ))
+            source = f"the configuration from {order.origin}"
+            self._check(resolve(document, source, self._environ))
+            if document.plans is not None:
+                parse_plans(document.plans, source)
         except (ConfigError, InvalidInput) as error:
             yield from ask(self._versions.refuse(order.origin, str(error), self._now_ms()))
             raise Dead(str(error)) from None
-        what, current = yield from ask(self._versions.accept(order.entry_id, document, order.origin))
+        what = "moved"
+        while what == "moved":
+            before = yield from ask(self._versions.current())
+            accept = self._versions.accept(order.entry_id, document, order.origin, before)
+            what, current = yield from ask(accept)
         if what == "late":
             raise Skip(f"a later configuration has been accepted: {current}")
-        return (yield from self._told(current, document))
+        return (yield from self._told(current))
 
-    def _told(self, current: str, document: Document) -> Flow[dict[str, Any]]:
+    def _told(self, current: str) -> Flow[dict[str, Any]]:
         number = int(current.partition("-")[0])
         before = yield from ask(self._versions.version(number - 1))
-        apart = differences(Document({}) if before is None else before.document, document)
+        after = yield from ask(self._versions.version(number))
+        old, new = (Document({}) if one is None else one.document for one in (before, after))
+        apart = differences(old, new)
         return {
             "version": current,
             "changed": [one.path for one in apart if one.live],

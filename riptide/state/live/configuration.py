@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from riptide.clock import Clock
 from riptide.config import Settings, load
-from riptide.config.document import Difference, Document, differences, document_of
+from riptide.config.document import Difference, Document, differences
 from riptide.config.live import Live
 from riptide.config.loader import DEFAULT_PATH
 from riptide.errors import ConfigError, InvalidInput
 from riptide.state.live.offering import Offering, origin_of
 from riptide.state.live.services import Services
+from riptide.state.live.sources import document_with_plans
 from riptide.state.live.versions import History, Version, Versions
 from riptide.store.operation import Flow, Operation, ask
 from riptide.streams.members import Member
@@ -95,4 +96,4 @@ class Configuration:
             raise ConfigError(f"there is no file {DEFAULT_PATH}: name one")
         self._check(loaded.settings)
         origin = origin_of(loaded.path, loaded.settings.distributed.node_id)
-        return document_of(loaded.path, loaded.data), origin
+        return document_with_plans(loaded.path, loaded.data, loaded.settings), origin

@@ -1,15 +1,17 @@
 """A configuration file that others write: what it holds once nobody is writing it any more."""
 
+import contextlib
 import errno
 import fcntl
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _SETTLE_SECONDS = 0.1
 _MOST_BYTES = 1024**2
+_MOST_LINKS = 40  # as many as Linux follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,30 @@ class WatchedFile:
             data = os.read(file, _MOST_BYTES + 1)
             if len(data) != min(found.st_size, _MOST_BYTES + 1):
                 return "growing"
-            return Content(data, stamp_of(found))
+            return Content(data, stamp_of(self.path))
         finally:
             os.close(file)
 
 
-def stamp_of(found: os.stat_result) -> str:
-    """Tells one writing of a file from the others."""
-    return f"{found.st_ino}.{found.st_mtime_ns}"
+def stamp_of(path: Path) -> str:
+    """Tells one writing of a file from the others; and one that came back, renamed or by a link, from when it
+    was there before. Empty if there is none."""
+    try:
+        found = [path.stat(), *(link.lstat() for link in links_to(path))]
+    except OSError:
+        return ""
+    return " ".join(f"{one.st_ino}.{one.st_mtime_ns}.{one.st_ctime_ns}" for one in found)
+
+
+def links_to(path: Path) -> Iterator[Path]:
+    """The symbolic links on the way to a file, as far as they lead."""
+    with contextlib.suppress(OSError):
+        for _ in range(_MOST_LINKS):
+            link = next((one for one in (*reversed(path.parents), path) if one.is_symlink()), None)
+            if link is None:
+                return
+            yield link
+            path = link.parent / link.readlink() / path.relative_to(link)
 
 
 def being_written(file: int) -> bool:

@@ -1,7 +1,7 @@
 """A process that follows the deployment's configuration: whenever it hears of another version it takes it
 over, whole or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from riptide.config.document import resolve
 from riptide.config.live import Live
@@ -9,13 +9,22 @@ from riptide.errors import ConfigError
 from riptide.logger import get_logger
 from riptide.state.live.versions import Version, Versions
 from riptide.store.operation import Flow, ask
+from riptide.tenants.plans import Plans, parse_plans
 
 
 class Following:
-    """`environ` is what this process puts in for `${VAR}`, and what wins over every version."""
+    """`environ` is what this process puts in for `${VAR}`, and what wins over every version. `renew_plans` is
+    told of the plans of a version that has some."""
 
-    def __init__(self, live: Live, versions: Versions, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        live: Live,
+        versions: Versions,
+        environ: Mapping[str, str],
+        renew_plans: Callable[[Plans], None],
+    ) -> None:
         self._live, self._versions, self._environ = live, versions, environ
+        self._renew_plans = renew_plans
         self._refused = ""
         self._log = get_logger("riptide.config")
 
@@ -36,8 +45,10 @@ class Following:
 
     def _take(self, found: Version) -> None:
         source = f"version {found.number} of the configuration"
+        written = found.document.plans
         try:
             wanted = resolve(found.document, source, self._environ)
+            plans = None if written is None else parse_plans(written, source)
         except ConfigError as error:
             self._refused = found.id
             self._log.error(
@@ -46,6 +57,8 @@ class Following:
                 error=str(error),
             )
             return
+        if plans is not None:
+            self._renew_plans(plans)
         done = self._live.switch(wanted, found.id, self._failed)
         self._refused = ""
         self._log.info("configuration switched", version=found.id, changed=list(done.changed))

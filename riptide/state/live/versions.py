@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from riptide.config.document import Document, parse_document
@@ -68,11 +68,20 @@ class Versions:
             [self._known(origin)], [document.digest, document.text(), _KNOWN_SECONDS], bytes.decode
         )
 
-    def accept(self, entry_id: str, document: Document, origin: str) -> Operation[tuple[str, str]]:
+    def accept(
+        self, entry_id: str, document: Document, origin: str, current: Version | None = None
+    ) -> Operation[tuple[str, str]]:
         """Make it current: 'accepted', 'same' if it is current, 'late' if a later command's is; and the
-        current id."""
+        current id.
+
+        Where it says nothing of plans those of `current` stay; 'moved' if that is the current one no more.
+        """
+        whole, expected = document, ""
+        if document.plans is None and current is not None and current.document.plans is not None:
+            whole, expected = replace(document, plans=current.document.plans), current.id
         keys = [self._current, self._all, self._known(origin), self._refused]
-        args: list[Arg] = [entry_id, document.digest, document.text(), origin, KEPT, _KNOWN_SECONDS]
+        args: list[Arg] = [entry_id, whole.digest, whole.text(), origin, KEPT, _KNOWN_SECONDS]
+        args += [document.digest, document.text(), expected]
         return _ACCEPT.call(keys, args, lambda reply: (reply[0].decode(), reply[1].decode()))
 
     def history(self) -> Operation[History]:

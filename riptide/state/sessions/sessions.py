@@ -53,7 +53,7 @@ class Sessions:
         self._keys, self._known = keys, known
         self._access = Access(keys, known, ring)
         self._restoring = Restoring(self._access, open_blobs, blocking)
-        self._ttl = settings.state.session_timeout_seconds
+        self._settings = settings.state
         self._most = Limits(settings).defaults["active_sessions"]
 
     def create(
@@ -65,7 +65,7 @@ class Sessions:
         about: Mapping[str, Any],
     ) -> Flow[Session]:
         meta = metadata(user_id, **about)
-        seconds = self._ttl if ttl is None else check_ttl(ttl)
+        seconds = self._settings.session_timeout_seconds if ttl is None else check_ttl(ttl)
         plain = pack_meta(meta) | pack(check_data(data))
         check_size(plain)
         write = partial(self._create, seconds, digest_of(user_id), plain)

@@ -58,6 +58,10 @@ class Registry:
     def plans(self) -> Plans:
         return load_plans(self._settings.plans_file)
 
+    def renew_plans(self, plans: Plans) -> None:
+        """These hold from now on."""
+        self.plans = plans
+
     def create(
         self,
         tenant: str | None,

@@ -87,7 +87,7 @@ class Actors:
             yield from touch(self.core, self.space, KEY, 500)
 
     def invalidator(self) -> Flow[None]:
-        buffer = WriteBuffer(1)
+        buffer = WriteBuffer(CacheSettings(write_behind_max_entries=1))
         while True:
             self.history.version += 1
             due = self.history.version
@@ -108,7 +108,9 @@ class Actors:
         """Invalidates what the entry sometimes bears, which promises nothing."""
         while True:
             tags = [self.rng.choice(["red", "blue"])]
-            yield from invalidation.by_keys_and_tags(self.core, self.space, WriteBuffer(1), [], tags)
+            yield from invalidation.by_keys_and_tags(
+                self.core, self.space, WriteBuffer(CacheSettings(write_behind_max_entries=1)), [], tags
+            )
             for _ in range(10):
                 yield Pause(0)
 

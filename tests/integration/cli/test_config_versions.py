@@ -1,5 +1,6 @@
 """`riptide config history | diff | rollback | apply`, and the version in `riptide workers`."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 from tests.integration.cli.conftest import Cli
@@ -44,6 +45,9 @@ def test_versions(on_valkey: Deployment, riptide_on_valkey: Cli, tmp_path: Path)
             lambda: riptide("workers", "--json").json[0]["config"] == current(), "the worker to have it"
         )
         assert current() in riptide("workers").out
+        member = riptide("workers", "--json").json[0]
+        assert (member["role"], member["version"]) == ("worker", version("riptide-persistence"))
+        assert riptide("command", member["position"]["reload"], "--json").json["state"] == "done"
 
         back = riptide("config", "rollback")
         assert back.code == 0

@@ -211,6 +211,7 @@ def test_what_is_live_is_applied_and_the_rest_is_named(on_valkey: Deployment, tm
             schedule={
                 "entries": {"often": {"every": 1, "command": "effect", "body": {"into": f"{into}:often"}}}
             },
+            redis={"pool_size": 7},
         )
         agreed(rt, 2)
         assert [rt.quotas.check("acme", {"operations_per_minute": 1}).allowed for _ in range(4)] == [
@@ -226,9 +227,30 @@ def test_what_is_live_is_applied_and_the_rest_is_named(on_valkey: Deployment, tm
         assert "longer than 0.1 s" in (letter.error or "")
         eventually(lambda: on_valkey.starts(f"{into}:often"), "the new schedule to run")
         eventually(lambda: '"event": "scheduled"' in worker.log, "the new form of the log")
-        assert rt.state.needs_restart == ("workers.concurrency",)
-        assert rt.settings.workers.concurrency == 10
+        assert rt.state.needs_restart == ("redis.pool_size",)
+        assert rt.settings.redis.pool_size == 10
         eventually(lambda: "taken over at the next restart" in worker.log, "the worker to name it")
+
+
+def test_as_many_handlers_run_as_the_file_says_now(on_valkey: Deployment, tmp_path: Path) -> None:
+    into = on_valkey.prefix
+
+    def starts() -> int:
+        return len(on_valkey.starts(into))
+
+    host = Host(on_valkey, tmp_path, workers={"concurrency": 1})
+    with host.worker() as worker, riptide.connect(config=host.file) as rt:
+        refs = [rt.publish(Effect(into=into, seconds=600), tenant=f"t{number}") for number in range(4)]
+        eventually(lambda: starts() == 1, "one to run")
+        host.write(workers={"concurrency": 3})
+        eventually(lambda: starts() == 3, "three to run")
+        host.write(workers={"concurrency": 2, "handler_timeouts": {"effect": 0.5}})
+        agreed(rt, 2, 3)
+        assert starts() == 3, "what runs goes on"
+        [member] = [one for one in rt.workers() if one.process]
+        assert member.running["effect"] == 3
+        assert len(refs) == 4
+        worker.kill()
 
 
 def test_commands_are_accepted_in_the_order_of_the_stream(on_valkey: Deployment, tmp_path: Path) -> None:

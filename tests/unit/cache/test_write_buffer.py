@@ -11,7 +11,8 @@ from riptide.cache.core import Core
 from riptide.cache.sending import Write
 from riptide.cache.space import Space, tag_id
 from riptide.cache.writing import options, prepare
-from riptide.config import CacheSettings
+from riptide.config import CacheSettings, load
+from riptide.config.live import Live
 from riptide.store.keys import Keys
 from tests.support.anybody import Anybody, found
 
@@ -24,7 +25,7 @@ def write(key: str, value: Any = 1, *tags: str, space: Space = PAGES) -> Write:
 
 
 def test_takes_what_fits() -> None:
-    buffer = WriteBuffer(2)
+    buffer = WriteBuffer(CacheSettings(write_behind_max_entries=2))
     assert buffer.add(write("a"))
     assert buffer.add(write("b"))
     assert not buffer.add(write("c"))
@@ -33,8 +34,19 @@ def test_takes_what_fits() -> None:
     assert buffer.add(write("c"))
 
 
+def test_its_size_is_that_of_now() -> None:
+    process = Live(load(environ={}))
+    buffer = WriteBuffer(process.settings.cache)
+    assert all(buffer.add(write(key)) for key in "abc")
+    smaller = CacheSettings(write_behind_max_entries=2)
+    process.switch(process.settings.model_copy(update={"cache": smaller}), "2-a", lambda _: None)
+    assert not buffer.add(write("d"))
+    assert len(buffer.take()) == 3, "what was taken in is sent"
+    assert buffer.add(write("d"))
+
+
 def test_the_last_write_of_a_key_wins_even_when_full() -> None:
-    buffer = WriteBuffer(1)
+    buffer = WriteBuffer(CacheSettings(write_behind_max_entries=1))
     first, second = write("a", 1), write("a", 2)
     assert buffer.add(first)
     assert buffer.add(second)
@@ -43,7 +55,7 @@ def test_the_last_write_of_a_key_wins_even_when_full() -> None:
 
 def test_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_BYTES", 3000)
-    buffer = WriteBuffer(100)
+    buffer = WriteBuffer(CacheSettings(write_behind_max_entries=100))
     assert buffer.add(write("a", os.urandom(2000)))
     assert not buffer.add(write("b", os.urandom(2000)))
     assert buffer.add(write("a", b"small"))
@@ -55,7 +67,7 @@ def test_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_put_back_yields_to_later_writes() -> None:
-    buffer = WriteBuffer(10)
+    buffer = WriteBuffer(CacheSettings(write_behind_max_entries=10))
     old, other, new = write("a", 1), write("b"), write("a", 2)
     buffer.add(old)
     buffer.add(other)
@@ -66,7 +78,7 @@ def test_put_back_yields_to_later_writes() -> None:
 
 
 def test_invalidations_reach_it() -> None:
-    buffer = WriteBuffer(10)
+    buffer = WriteBuffer(CacheSettings(write_behind_max_entries=10))
     elsewhere = found(CORE, "acme", "other")
     foreign = found(CORE, "globex", "pages")
     a, b, c = write("a"), write("b", 1, "red"), write("c", 1, "blue")

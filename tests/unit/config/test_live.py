@@ -1,6 +1,9 @@
 """Switching a process's configuration in place: what may change does, at once; the rest is named."""
 
 import inspect
+import re
+from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,10 @@ from riptide.config import Loaded, Settings, load
 from riptide.config.catalog import catalog
 from riptide.config.live import Live, compare
 from riptide.config.models import settings as rules
-from riptide.config.names import LIVE, NOT_YET
+from riptide.config.names import LIVE, NOT_YET, OWN
 from riptide.errors import InvalidInput
+
+ROOT = Path(__file__).parents[3]
 
 
 def live(**environ: str) -> Live:
@@ -77,6 +82,26 @@ def test_the_table_of_what_is_live_is_right() -> None:
     assert set(catalog()) >= LIVE
     assert not [path for path in LIVE if catalog()[path].secret], "a version of the configuration holds none"
     assert not LIVE & {path for path in NOT_YET if not path.startswith("state.checkpoint")}
+
+
+def test_the_docs_say_of_each_other_setting_why_it_needs_a_restart() -> None:
+    text = (ROOT / "docs/live-configuration.md").read_text("utf-8")
+    table = text.partition("## What needs a restart")[2].partition("\n\nThe result")[0]
+    named = re.findall(r"`([a-z_]+\.[a-z_*0-9]+)`", table)
+    found = [path for name in named for path in catalog() if fnmatch(path, name)]
+    assert sorted(found) == sorted(set(catalog()) - LIVE - set(NOT_YET) - OWN)
+
+
+def test_what_the_program_was_told_in_another_way_stays() -> None:
+    loaded = load(environ={})
+    settings = loaded.settings.model_copy(
+        update={"workers": loaded.settings.workers.model_copy(update={"concurrency": 3})}
+    )
+    process = Live(replace(loaded, settings=settings, own=frozenset({"workers.concurrency"})))
+    done = process.switch(load(environ={"CACHE_DEFAULT_TTL_SECONDS": "5"}).settings, "2-a", _fail)
+    assert done.changed == ("cache.default_ttl_seconds",)
+    assert done.restart == ()
+    assert process.settings.workers.concurrency == 3
 
 
 def test_a_rule_is_about_settings_of_one_kind() -> None:

@@ -99,13 +99,13 @@ def test_an_address_inside_another_is_judged_like_itself(inner: object) -> None:
 async def test_one_bad_answer_among_good_ones_refuses_the_host(address: str) -> None:
     resolver = answering("8.8.8.8", address, "9.9.9.9")
     with pytest.raises(LoaderRefused, match=r"a\.example\.org"):
-        await Guard(HostList.parse(["*.example.org"]), resolver).addresses("a.example.org", 80)
+        await Guard(lambda: HostList.parse(["*.example.org"]), resolver).addresses("a.example.org", 80)
     assert resolver.calls == 1
 
 
 @pytest.mark.parametrize(("address", "kind"), EVIL.items())
 async def test_a_host_named_exactly_may_be_private_but_never_nowhere(address: str, kind: str) -> None:
-    guard = Guard(HostList.parse(["*.example.org", "a.example.org:80"]), answering(address))
+    guard = Guard(lambda: HostList.parse(["*.example.org", "a.example.org:80"]), answering(address))
     if kind in {"loopback", "private", "link-local"}:
         assert await guard.addresses("a.example.org", 80)
     else:
@@ -117,12 +117,14 @@ async def test_a_host_named_exactly_may_be_private_but_never_nowhere(address: st
 
 async def test_no_answer_may_come_later() -> None:
     with pytest.raises(LoaderUnavailable, match="no address"):
-        await Guard(HostList.parse(["a.example"]), answering()).addresses("a.example", 80)
+        await Guard(lambda: HostList.parse(["a.example"]), answering()).addresses("a.example", 80)
 
 
 async def test_an_answer_that_is_no_address_is_refused() -> None:
     with pytest.raises(LoaderRefused):
-        await Guard(HostList.parse(["a.example"]), answering("not-an-address")).addresses("a.example", 80)
+        await Guard(lambda: HostList.parse(["a.example"]), answering("not-an-address")).addresses(
+            "a.example", 80
+        )
 
 
 async def test_a_name_that_is_not_found_may_come_later() -> None:
@@ -130,18 +132,18 @@ async def test_a_name_that_is_not_found_may_come_later() -> None:
         raise OSError("no such name")
 
     with pytest.raises(LoaderUnavailable, match="no such name"):
-        await Guard(HostList.parse(["a.example"]), fail).addresses("a.example", 80)
+        await Guard(lambda: HostList.parse(["a.example"]), fail).addresses("a.example", 80)
 
 
 @pytest.mark.parametrize("spelling", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "127.0.0.1", "::1"])
 async def test_odd_spellings_of_loopback_are_seen_through(spelling: str) -> None:
     with pytest.raises(LoaderRefused, match="loopback"):
-        await Guard(HostList.parse(["*.example.org"]), resolve).addresses(spelling, 80)
+        await Guard(lambda: HostList.parse(["*.example.org"]), resolve).addresses(spelling, 80)
 
 
 async def test_few_addresses_are_tried() -> None:
     many = [f"8.8.8.{last}" for last in range(100)]
-    assert len(await Guard(HostList.parse([]), answering(*many)).addresses("a.example", 80)) == 4
+    assert len(await Guard(lambda: HostList.parse([]), answering(*many)).addresses("a.example", 80)) == 4
 
 
 class Network:
@@ -161,7 +163,7 @@ class Network:
 async def test_a_rebinding_resolver_gains_nothing() -> None:
     """Public when checked, loopback when asked again: it is not asked again."""
     resolver = answering("8.8.8.8", "9.9.9.9")
-    backend = GuardedBackend(Guard(HostList.parse(["*.example.org"]), resolver))
+    backend = GuardedBackend(Guard(lambda: HostList.parse(["*.example.org"]), resolver))
     network = Network(dead={"8.8.8.8"})
     backend._network = network  # type: ignore[assignment]
     assert await backend.connect_tcp("a.example.org", 80, 5.0) == "9.9.9.9"  # type: ignore[comparison-overlap]

@@ -10,7 +10,8 @@ import pytest
 
 from riptide.cache.loaders import Loaded, LoaderUnavailable, LoadRequest
 from riptide.cache.loaders.registry import Loaders, open_loaders
-from riptide.config import CacheSettings
+from riptide.config import CacheSettings, load
+from riptide.config.live import Live
 from riptide.errors import ConfigError, InvalidInput, LoaderError, LoaderNotFound, LoaderRefused
 
 REQUEST = LoadRequest("acme", "pages", "7")
@@ -124,3 +125,21 @@ async def test_modules_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_bad_allowlist_is_a_configuration_error() -> None:
     with pytest.raises(ConfigError, match=r"cache\.loader_allowed_hosts: 'http://x' is not a host"):
         open_loaders(CacheSettings(loader_allowed_hosts=("http://x",)))
+
+
+async def test_the_allowlist_is_that_of_now() -> None:
+    process = Live(load(environ={"CACHE_LOADER_ALLOWED_HOSTS": "127.0.0.2"}))
+    here = LoadRequest("acme", "pages", "http://127.0.0.1:1/")
+    async with open_loaders(process.settings.cache) as loaders:
+        with pytest.raises(LoaderRefused, match=r"127\.0\.0\.1:1 is not in cache\.loader_allowed_hosts"):
+            await loaders.load("http", here)
+        process.switch(load(environ={"CACHE_LOADER_ALLOWED_HOSTS": "127.0.0.1"}).settings, "2-a", _fail)
+        with pytest.raises(LoaderUnavailable):  # nobody listens there
+            await loaders.load("http", here)
+        process.switch(load(environ={}).settings, "3-a", _fail)
+        with pytest.raises(LoaderRefused, match="fetches from no host"):
+            await loaders.load("http", here)
+
+
+def _fail(error: Exception) -> None:
+    raise error

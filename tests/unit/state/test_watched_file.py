@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from riptide.state.live.file import Content, WatchedFile, being_written, unfinished
+from riptide.state.live.file import Content, WatchedFile, being_written, stamp_of, unfinished
 
 
 class Steps:
@@ -143,3 +143,26 @@ def test_each_writing_has_a_stamp_of_its_own(path: Path) -> None:
         new.rename(path)
     assert seen[0].data == seen[1].data
     assert seen[0].stamp != seen[1].stamp
+
+
+def test_what_comes_back_has_another_stamp_than_it_had(tmp_path: Path) -> None:
+    """Renamed away and back, or by a link on the way: else it would not be offered again."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.yml").write_text(name)
+    link = tmp_path / "current"
+    seen = set()
+    for number, name in enumerate(("one", "two", "one", "two")):
+        new = tmp_path / f"new{number}"
+        new.symlink_to(name)
+        new.rename(link)
+        seen |= {stamp_of(link / "a.yml")}
+        assert stamp_of(link / "a.yml") in seen, "the same as long as nothing happens"
+    assert len(seen) == 4
+    path = tmp_path / "one" / "a.yml"
+    before = stamp_of(path)
+    path.rename(tmp_path / "away").rename(path)
+    assert stamp_of(path) != before
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    assert stamp_of(loop) == stamp_of(tmp_path / "none") == ""
