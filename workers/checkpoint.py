@@ -25,5 +25,7 @@ async def _write(job: Job, ctx: Context) -> dict[str, object]:
     if command.scope == "all":
         raise InvalidInput("scope 'all': this release writes no cache entries; take 'state'")
     name = id_of_command(str(job.ref), int(job.message.first.partition("-")[0]))
-    manifest = await ctx.rt.checkpoints.create(command.kind, command.note, id=name, told=job.progress)
+    manifest = await ctx.rt.checkpoints.create(
+        command.kind, command.note, id=name, actor=f"command:{job.ref}", told=job.progress
+    )
     return {"checkpoint": manifest.id, "bytes": manifest.size, "seconds": manifest.seconds}

@@ -3,15 +3,18 @@
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import cast
 
 from commands.reload import Reload
 from riptide.clock import SystemClock
+from riptide.errors import BlobError
 from riptide.reads.checking import check_usable
 from riptide.reads.context import Context
 from riptide.state.blobs import open_blobs
 from riptide.state.live.accepting import Accepting, Order
+from riptide.state.live.offering import remove_old
 from riptide.state.live.versions import Versions
 from riptide.store.keys import Keys
 from riptide.streams.job import Job
@@ -37,3 +40,5 @@ async def handle(batch: Sequence[Job], ctx: Context) -> None:
             job.fail(error)
         else:
             ctx.log.info("configuration accepted", **job.result)
+    with suppress(BlobError):  # the next one removes them
+        await asyncio.to_thread(lambda: remove_old(open_blobs(settings.blobs), settings.cache.key_prefix))

@@ -18,6 +18,7 @@ async def handle(batch: Sequence[Job], ctx: Context) -> None:
                 command.checkpoint,
                 tenants=command.tenants or None,
                 dry_run=command.dry_run,
+                actor=f"command:{job.ref}",
                 told=job.progress,
             )
             job.result = report.facts()

@@ -39,7 +39,7 @@ def create_command(
     """Write a checkpoint now, while everything goes on, and print its id."""
     shelf = Shelf(common.settings())
     with _bar("Writing", quiet=as_json) as told:
-        manifest = shelf.create(kind, note, told=told)
+        manifest = shelf.create(kind, note, actor=common.cli_actor(), told=told)
     common.print_json(manifest.model_dump()) if as_json else typer.echo(manifest.id)
 
 
@@ -87,13 +87,17 @@ def show_command(checkpoint: Id, as_json: common.Json = False) -> None:
     common.console.print(_table([manifest]))
     for name, count in manifest.keys.items():
         typer.echo(f"{name}: {count:,} keys")
+    if manifest.left_out:
+        typer.echo(f"left out: {manifest.left_out:,} spilled sessions whose data was missing or damaged")
 
 
 @app.command("verify")
 def verify_command(checkpoint: Id, as_json: common.Json = False) -> None:
     """Read all of a checkpoint and check it. The exit code is 1 if anything is not as it was written."""
     shelf = Shelf(common.settings())
-    manifest = shelf.verify(_chosen(shelf, checkpoint))
+    chosen = _chosen(shelf, checkpoint)
+    with _bar("Verifying", quiet=as_json) as told:
+        manifest = shelf.verify(chosen, told)
     if as_json:
         common.print_json({"checkpoint": manifest.id, "frames": manifest.frames, "bytes": manifest.size})
     else:
@@ -122,7 +126,15 @@ def restore_command(
     shelf = Shelf(settings)
     chosen = _chosen(shelf, checkpoint)
     with _bar("Restoring", quiet=as_json) as told:
-        report = restore(settings, shelf, chosen, tenants=tenant, dry_run=dry_run, told=told)
+        report = restore(
+            settings,
+            shelf,
+            chosen,
+            tenants=tenant,
+            dry_run=dry_run,
+            actor=common.cli_actor(),
+            told=told,
+        )
     common.print_json(report.facts()) if as_json else _print(report, settings)
 
 

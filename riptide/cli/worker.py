@@ -24,6 +24,7 @@ from riptide.reads.assembly import assemble
 from riptide.reads.context import make_context
 from riptide.state.archive.archiver import make_archiver
 from riptide.state.checkpoints.alarm import Alarm
+from riptide.state.checkpoints.parting import Parting
 from riptide.state.live.following import Following
 from riptide.state.spill.keeper import SessionKeeper
 from riptide.store.aio import AsyncStore, open_async_store
@@ -117,6 +118,8 @@ async def _run(loaded: Loaded, types: list[CommandType]) -> None:
             threads = [*keepers(settings), make_archiver(settings), Alarm(settings), watcher]
             with beside(threads, lambda: max(_LEAST_BESIDE_SECONDS, worker.seconds_left)):
                 await worker.run()
+            if settings.state.checkpoint_on_shutdown:
+                Parting(settings, worker.process, worker.seconds_left).wait()
     finally:
         beat_store.close()
 

@@ -178,6 +178,7 @@ LIVE = frozenset(
         "state.checkpoint_compression",
         "state.enable_graceful_shutdown",
         "state.shutdown_timeout_seconds",
+        "state.checkpoint_on_shutdown",
         "streams.max_body_bytes",
         "streams.idempotency_window_seconds",
         "streams.result_ttl_seconds",

@@ -12,6 +12,7 @@ from riptide.state.checkpoints.shelf import Shelf, nobody
 from riptide.state.checkpoints.writing import Told
 from riptide.state.restore.report import Report
 from riptide.state.restore.restoring import restore
+from riptide.tenants.registry.audit import check_actor
 
 T = TypeVar("T")
 
@@ -28,12 +29,12 @@ class AsyncCheckpoints:
         note: str = "",
         *,
         id: str | None = None,  # noqa: A002 - what it is called everywhere
+        actor: str | None = None,
         told: Told = nobody,
     ) -> Manifest:
         """With an `id` it is written once, however often it is asked for."""
-        return await _stoppable(
-            lambda stopped: self._shelf.create(kind, note, id=id, told=told, stopped=stopped)
-        )
+        work = partial(self._shelf.create, kind, note, id=id, actor=check_actor(actor))
+        return await _stoppable(lambda stopped: work(told=told, stopped=stopped))
 
     async def problems(self) -> list[str]:
         return (await asyncio.to_thread(self._shelf.list))[1]
@@ -44,8 +45,8 @@ class AsyncCheckpoints:
     async def show(self, checkpoint: str) -> Manifest:
         return await asyncio.to_thread(self._shelf.show, checkpoint)
 
-    async def verify(self, checkpoint: str) -> Manifest:
-        return await asyncio.to_thread(self._shelf.verify, checkpoint)
+    async def verify(self, checkpoint: str, *, told: Told = nobody) -> Manifest:
+        return await asyncio.to_thread(self._shelf.verify, checkpoint, told)
 
     async def restore(
         self,
@@ -53,12 +54,11 @@ class AsyncCheckpoints:
         *,
         tenants: Collection[str] | None = None,
         dry_run: bool = False,
+        actor: str | None = None,
         told: Told = nobody,
     ) -> Report:
-        work = partial(restore, self._settings, self._shelf, checkpoint)
-        return await _stoppable(
-            lambda stopped: work(tenants=tenants, dry_run=dry_run, told=told, stopped=stopped)
-        )
+        work = partial(restore, self._settings, self._shelf, checkpoint, tenants=tenants, dry_run=dry_run)
+        return await _stoppable(lambda stopped: work(actor=actor, told=told, stopped=stopped))
 
 
 async def _stoppable(work: Callable[[Callable[[], bool]], T]) -> T:

@@ -1,6 +1,7 @@
 """`rt.checkpoints`: the state in the blob store, synchronous."""
 
 from collections.abc import Collection
+from functools import partial
 
 from riptide.config import Settings
 from riptide.state.checkpoints.manifest import Manifest
@@ -8,24 +9,28 @@ from riptide.state.checkpoints.shelf import Shelf, nobody
 from riptide.state.checkpoints.writing import Told
 from riptide.state.restore.report import Report
 from riptide.state.restore.restoring import restore
+from riptide.tenants.registry.audit import check_actor
 
 
 class Checkpoints:
     """What a call does is done by this process; the commands Checkpoint and Restore have a worker do it.
 
-    `told` hears how far it is: done, of how much, and what is being done. Methods raise BlobError,
-    ServerUnavailable and ServerRefused.
+    `told` hears how far it is: done, of how much, and what is being done. `actor` is who does it, for the
+    operators' audit trail; by default whoever runs this process. Methods raise BlobError, ServerUnavailable
+    and ServerRefused.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._shelf = settings, Shelf(settings)
 
-    def create(self, kind: str = "manual", note: str = "", *, told: Told = nobody) -> Manifest:
+    def create(
+        self, kind: str = "manual", note: str = "", *, actor: str | None = None, told: Told = nobody
+    ) -> Manifest:
         """Write a checkpoint while everything goes on, and remove the oldest beyond `state.max_checkpoints`.
 
         `kind` says why: manual, scheduled, shutdown or emergency. Raises InvalidInput.
         """
-        return self._shelf.create(kind, note, told=told)
+        return self._shelf.create(kind, note, actor=check_actor(actor), told=told)
 
     def problems(self) -> list[str]:
         """What is wrong with those whose manifest cannot be read."""
@@ -39,9 +44,9 @@ class Checkpoints:
         """What a checkpoint says of itself. Raises InvalidInput, BlobNotFound, Damaged."""
         return self._shelf.show(checkpoint)
 
-    def verify(self, checkpoint: str) -> Manifest:
+    def verify(self, checkpoint: str, *, told: Told = nobody) -> Manifest:
         """Read all of a checkpoint. Raises Damaged if anything is not as it was written; else as `show`."""
-        return self._shelf.verify(checkpoint)
+        return self._shelf.verify(checkpoint, told)
 
     def restore(
         self,
@@ -49,6 +54,7 @@ class Checkpoints:
         *,
         tenants: Collection[str] | None = None,
         dry_run: bool = False,
+        actor: str | None = None,
         told: Told = nobody,
     ) -> Report:
         """Bring back what a checkpoint holds, and usage that came after it; with `tenants`, of these alone.
@@ -58,4 +64,5 @@ class Checkpoints:
         be done. Done again, it changes nothing more. Raises InvalidInput, BlobNotFound, Damaged: then nothing
         was changed.
         """
-        return restore(self._settings, self._shelf, checkpoint, tenants=tenants, dry_run=dry_run, told=told)
+        work = partial(restore, self._settings, self._shelf, checkpoint)
+        return work(tenants=tenants, dry_run=dry_run, actor=actor, told=told)

@@ -123,6 +123,11 @@ class Worker:
         """What it is called among the members; another one after it was taken over."""
         return self._consumer.name
 
+    @property
+    def process(self) -> str:
+        """What it is called whatever its name is."""
+        return self._consumer.process
+
     # The life of the process
 
     @property

@@ -2,7 +2,7 @@
 
 The first half of the trace is read through the cache (`get_or_load`, every miss is loaded and kept); workers
 count what was read. Then the server is flushed, as often as there are ways to go on: cold; with popularity
-brought back as a checkpoint would, and warmed by it; warmed from an access log of the first half. Beside them
+restored from a checkpoint, and warmed by it; warmed from an access log of the first half. Beside them
 the limit: everything that was ever read is there. The second half tells the hit rates.
 
 With --popularity-cost it tells instead what counting which keys are read costs a get of 1 KiB, beside a
@@ -28,7 +28,6 @@ from rich.table import Table
 
 import riptide
 from commands import COMMANDS, Warm
-from riptide.cache.popularity.moving import BEGINNING, Remembered, export, import_
 from riptide.clock import SystemClock
 from riptide.config import Settings
 from riptide.reads.aio_client import aconnect
@@ -67,10 +66,15 @@ def read_trace(path: Path, width: int) -> list[str]:
     return [f"{BASE}/{number}" for number in numbers]
 
 
-def settings(url: str, log: Path) -> Settings:
+def settings(url: str, log: Path, blobs: Path) -> Settings:
     plain = harness.settings(url, "warming")
     cache = {"enable_warming": False, "warm_access_logs": (str(log),), "warm_base_url": BASE}
-    return plain.model_copy(update={"cache": plain.cache.model_copy(update=cache)})
+    return plain.model_copy(
+        update={
+            "cache": plain.cache.model_copy(update=cache),
+            "blobs": plain.blobs.model_copy(update={"url": str(blobs)}),
+        }
+    )
 
 
 def read_through(chosen: Settings, requests: Sequence[str], what: str) -> list[bool]:
@@ -115,32 +119,14 @@ async def work(chosen: Settings, command: Warm | None = None) -> dict[str, Any]:
     return value
 
 
-def checkpoint(chosen: Settings) -> list[Remembered]:
-    """All that the server knows of what was read."""
-    rows, cursor, keys = [], BEGINNING, Keys(chosen.cache.key_prefix)
-    with riptide.connect(config=chosen) as rt:
-        while True:
-            page = rt.store.drive(export(keys, "default", cursor))
-            rows += page.rows
-            if page.cursor is None:
-                return rows
-            cursor = page.cursor
-
-
-def restore(chosen: Settings, rows: Sequence[Remembered]) -> None:
-    keys = Keys(chosen.cache.key_prefix)
-    with riptide.connect(config=chosen) as rt:
-        for start in range(0, len(rows), 2000):
-            page, most = rows[start : start + 2000], chosen.cache.popular_keys
-            rt.store.drive(import_(keys, "default", "", page, most))
-
-
 def go_on(
-    chosen: Settings, rest: Sequence[str], name: str, rows: Sequence[Remembered] = (), **warm: Any
+    chosen: Settings, rest: Sequence[str], name: str, checkpoint: str | None = None, **warm: Any
 ) -> Rates:
-    """Lose everything, bring popularity back, warm, and read the rest."""
+    """Lose everything, restore a checkpoint, warm, and read the rest."""
     harness.flush(chosen.redis.url.get_secret_value())
-    restore(chosen, rows)
+    if checkpoint is not None:
+        with riptide.connect(config=chosen) as rt:
+            rt.checkpoints.restore(checkpoint)
     result: dict[str, Any] = {"loaded": 0, "seconds": 0.0}
     if warm:
         result = asyncio.run(work(chosen, Warm(loader="origin", **warm)))
@@ -155,24 +141,25 @@ def rates(name: str, hits: Sequence[bool], result: dict[str, Any]) -> Rates:
 def measure(url: str, requests: Sequence[str]) -> list[Rates]:
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory, "access.log")
-        chosen = settings(url, log)
+        chosen = settings(url, log, Path(directory, "blobs"))
         half = len(requests) // 2
         first, rest = requests[:half], requests[half:]
         write_log(log, first)
         began = time.monotonic()
         read_through(chosen, first, "the first half")
         asyncio.run(work(chosen))
-        rows = checkpoint(chosen)
+        with riptide.connect(config=chosen) as rt:
+            made = rt.checkpoints.create().id
         harness.console.print(
-            f"{len(requests):,} requests; first half: {len(set(first)):,} keys, {len(rows):,} remembered, "
+            f"{len(requests):,} requests; first half: {len(set(first)):,} keys, read and written down in "
             f"{time.monotonic() - began:.0f} s"
         )
         limit = rates("limit: all that was ever read", read_through(chosen, rest, "limit"), _NOTHING)
         most = chosen.cache.popular_keys
         return [
             go_on(chosen, rest, "cold"),
-            go_on(chosen, rest, "popular, top 1,000", rows, source="popular", top=1000),
-            go_on(chosen, rest, f"popular, top {most:,}", rows, source="popular", top=most),
+            go_on(chosen, rest, "popular, top 1,000", made, source="popular", top=1000),
+            go_on(chosen, rest, f"popular, top {most:,}", made, source="popular", top=most),
             go_on(chosen, rest, f"access log, top {most:,}", source="access_log", top=most),
             limit,
         ]

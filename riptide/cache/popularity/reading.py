@@ -6,7 +6,7 @@ from heapq import nlargest
 from statistics import fmean
 
 from riptide.cache.popularity.merging import HALF_LIFE_SECONDS
-from riptide.cache.popularity.moving import Remembered, remembered
+from riptide.cache.popularity.remembered import Remembered, remembered
 from riptide.errors import InvalidInput
 from riptide.names import check_namespace
 from riptide.store.keys import Keys

@@ -46,6 +46,11 @@ class StateSettings(Section):
     shutdown_timeout_seconds: Seconds = Field(
         30, description="Seconds that a process may take to stop after SIGTERM."
     )
+    checkpoint_on_shutdown: bool = Field(
+        False,
+        description="The worker that stops last writes a checkpoint, if that fits into what is left of its "
+        "time for stopping.",
+    )
 
 
 class BlobsSettings(Section):

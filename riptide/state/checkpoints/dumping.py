@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
-from riptide.state.batching import grouped
+from riptide.state.batching import asked, grouped
 from riptide.state.checkpoints.framing import Row
 from riptide.state.checkpoints.rows import KEY
 from riptide.state.checkpoints.sections import Section, tag_of
@@ -21,6 +20,8 @@ _ITEMS = 400
 _ENTRIES = 50
 #: Keys that one call reads, some of which may have as many items.
 _KEYS_PER_CALL = 50
+#: With how many bytes it ends early: several calls are under way together.
+ENOUGH_BYTES = 1024**2
 Found = tuple[Section, str]
 
 
@@ -53,19 +54,20 @@ def read_dumped(row: Sequence[bytes]) -> Dumped:
 
 def dump(store: Store, prefix: str, found: Iterable[Found]) -> Iterator[Dumped]:
     """The keys of some names (without `prefix`), as far as they are there."""
-    groups = list(grouped(store, found, lambda one: tag_of(one[1]), _KEYS_PER_CALL))
-    replies = store.run_all([_dump(prefix, group) for group in groups])
-    for (section, name), reply in zip(chain(*groups), chain(*replies), strict=True):
-        if not reply:
-            continue
-        kind, expires, count, *items = reply
-        text, expires_ms = kind.decode(), max(0, expires)
-        if count <= _ITEMS and text != "stream":
-            if items:
-                yield Dumped(section.name, name, text, expires_ms, True, True, items)
-        else:
-            whole = Dumped(section.name, name, text, expires_ms, True, True, [])
-            yield from _pages(store, prefix, section, whole)
+    groups = grouped(store, found, lambda one: tag_of(one[1]), _KEYS_PER_CALL)
+    for (section, name), reply in asked(store, groups, lambda group: _dump(prefix, group)):
+        if reply:
+            yield from _dumped(store, prefix, section, name, reply)
+
+
+def _dumped(store: Store, prefix: str, section: Section, name: str, reply: list[Any]) -> Iterator[Dumped]:
+    kind, expires, count, *items = reply
+    text, expires_ms = kind.decode(), max(0, expires)
+    if count > _ITEMS or text == "stream":
+        whole = Dumped(section.name, name, text, expires_ms, True, True, [])
+        yield from _pages(store, prefix, section, whole)
+    elif items:
+        yield Dumped(section.name, name, text, expires_ms, True, True, items)
 
 
 def _pages(store: Store, prefix: str, section: Section, whole: Dumped) -> Iterator[Dumped]:
@@ -94,7 +96,7 @@ def _flat(kind: str, items: list[Any]) -> list[bytes]:
 
 def _dump(prefix: str, group: Sequence[Found]) -> Operation[list[list[Any]]]:
     names = [f"{prefix}:{name}" for _, name in group]
-    return _DUMP.call(names, [_ITEMS, *(section.fields for section, _ in group)], list)
+    return _DUMP.call(names, [_ITEMS, ENOUGH_BYTES, *(section.fields for section, _ in group)], list)
 
 
 def _page(key: str, kind: str, at: str) -> Operation[tuple[str, list[Any]]]:

@@ -20,8 +20,8 @@ class _Version(BaseModel):
 class Manifest(BaseModel):
     """`begun_ms` and `seconds` tell when it was written and for how long, by the server's clock; `keys` how
     many keys each section holds, `tenants` how many tenants have a record, `unfinished` how many commands
-    wait to be carried out; `positions` up to which entry usage is counted, by partition; `size` in bytes and
-    `digest` are those of the content."""
+    wait to be carried out, `left_out` how many sessions had no data that could be read; `positions` up to
+    which entry usage is counted, by partition; `size` in bytes and `digest` are those of the content."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True)
 
@@ -34,6 +34,7 @@ class Manifest(BaseModel):
     seconds: float
     tenants: int
     unfinished: int
+    left_out: int = 0
     keys: Mapping[str, int]
     positions: Mapping[str, _POSITION]
     frames: int

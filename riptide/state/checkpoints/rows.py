@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 
 START, COMMAND, KEY, CUT, HOME, SUMS = b"start", b"command", b"key", b"cut", b"home", b"sums"
+SESSION = b"session"
 #: Section of tenants' records, which are read apart from all others.
 RECORDS = b"tenants"
 
-STARTS, COMMANDS, RECORD_KEYS, KEYS, USAGE_SUMS = range(5)
-_ABOUT = {START: STARTS, COMMAND: COMMANDS, CUT: USAGE_SUMS, HOME: USAGE_SUMS, SUMS: USAGE_SUMS}
+STARTS, COMMANDS, RECORD_KEYS, KEYS, USAGE_SUMS, SESSIONS = range(6)
+_ABOUT = {START: STARTS, COMMAND: COMMANDS, SESSION: SESSIONS}
+_ABOUT |= dict.fromkeys((CUT, HOME, SUMS), USAGE_SUMS)
 
 #: All rows about one thing.
 Rows = Callable[[int], Iterator[list[bytes]]]

@@ -10,8 +10,8 @@ from typing import Literal
 
 #: How a key is put back. `absent`: as a whole, where there is none; of an index (set, sorted set) members
 #: that are not there. `merge`: fields, members and entries that are not there are added. `greatest`: of each
-#: field the greater number stays. `record`: by the registry's own rules.
-Way = Literal["absent", "merge", "greatest", "record"]
+#: field the greater number stays. `record` and `session`: by rules of their own.
+Way = Literal["absent", "merge", "greatest", "record", "session"]
 
 
 def _every(_rest: str) -> bool:
@@ -21,14 +21,19 @@ def _every(_rest: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Section:
     """`words` are the first words of its keys; `keeps` is asked about what comes after the word. Keys
-    `of_tenant` lie in a slot of the tenant's own. Of a hash only fields that begin with `fields` are kept."""
+    `of_tenant` lie in a slot of the tenant's own, or if `in_partition` beside its commands, with its id in
+    their names. Of a hash only fields that begin with `fields` are kept.
+    With `unless` they are put back only where the control key of that name is not there, and that one
+    last."""
 
     name: str
     words: tuple[str, ...]
     way: Way
     of_tenant: bool = False
+    in_partition: bool = False
     keeps: Callable[[str], bool] = _every
     fields: str = ""
+    unless: str = ""
 
 
 def _is_whole(rest: str) -> bool:
@@ -44,6 +49,20 @@ def _is_key_lane(rest: str) -> bool:
     """Lanes that stand for an idempotency key, or for a command that was replayed; the others live for
     minutes."""
     return rest.partition("}:")[2].startswith(("key-", "replay-"))
+
+
+def _is_session(rest: str) -> bool:
+    """What is kept about all sessions of a tenant is made anew of them."""
+    return not rest.partition("}:")[2].startswith("~")
+
+
+def _is_configuration(rest: str) -> bool:
+    name = rest.partition("}:")[2]
+    return name in {"config", "config:versions"} or name.startswith("config:source:")
+
+
+def _is_popularity(rest: str) -> bool:
+    return rest.endswith((":popular", ":load_times"))
 
 
 _LASTING = ("schedules", "paused", "audit", "purged", "tenants:unrecorded")
@@ -62,21 +81,27 @@ SECTIONS: tuple[Section, ...] = (
     Section("quotas", ("quota",), "absent", of_tenant=True),
     # What the cache held, by month. The entries themselves are not part of a checkpoint.
     Section("accounts", ("account",), "greatest", of_tenant=True, keeps=_is_whole, fields="bs:"),
-    Section("sessions", ("session",), "absent", of_tenant=True),
+    Section("sessions", ("session",), "session", of_tenant=True, keeps=_is_session),
+    # What was read most, for warming. Scores are absolute, so the higher one knows more.
+    Section("popularity", ("access",), "greatest", of_tenant=True, in_partition=True, keeps=_is_popularity),
+    # Versions of two histories have the same numbers: one that is there stays alone.
+    Section("configuration", ("control",), "absent", keeps=_is_configuration, unless="config"),
     Section("control", ("control",), "merge", keeps=_is_lasting),
     Section("gone", ("gone",), "merge"),
     Section("dead letters", ("dead",), "merge"),
     Section("idempotency", ("lane",), "absent", keeps=_is_key_lane),
 )
-_BY_WORD = {word: section for section in SECTIONS for word in section.words}
+_BY_WORD: dict[str, list[Section]] = {}
+for _section in SECTIONS:
+    for _word in _section.words:
+        _BY_WORD.setdefault(_word, []).append(_section)
 BY_NAME = {section.name: section for section in SECTIONS}
 
 
 def section_of(name: str) -> Section | None:
     """Whose a key is; `name` without the deployment's prefix."""
     word, _, rest = name.partition(":")
-    section = _BY_WORD.get(word)
-    return section if section is not None and section.keeps(rest) else None
+    return next((one for one in _BY_WORD.get(word, ()) if one.keeps(rest)), None)
 
 
 def tag_of(name: str) -> str:
@@ -84,6 +109,8 @@ def tag_of(name: str) -> str:
     return name.partition("{")[2].partition("}")[0]
 
 
-def tenant_of_key(name: str) -> str:
+def tenant_of_key(name: str, *, in_partition: bool = False) -> str:
     """Whose a key of a section `of_tenant` is."""
+    if in_partition:
+        return name.partition("}:")[2].rpartition(":")[0]
     return tag_of(name).partition(".")[0]

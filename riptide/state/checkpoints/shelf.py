@@ -4,19 +4,20 @@ It blocks: asynchronous callers hand its calls to a thread. Each call connects f
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from riptide.config import Settings
-from riptide.errors import BlobNotFound, Damaged, InvalidInput
+from riptide.errors import BlobNotFound, Damaged, InvalidInput, ServerRefused
 from riptide.logger import get_logger
 from riptide.state.blobs import Blobs, open_blobs
 from riptide.state.checkpoints import names
 from riptide.state.checkpoints.floor import keep_streams
 from riptide.state.checkpoints.framing import Frames
 from riptide.state.checkpoints.manifest import Manifest, read_manifest
+from riptide.state.checkpoints.trail import Trail
 from riptide.state.checkpoints.writing import Told, Wish, Writing
-from riptide.store.sync import open_store
+from riptide.store.sync import Store, open_store
 
 KINDS = ("manual", "scheduled", "shutdown", "emergency")
 _LONGEST_NOTE = 1000
@@ -52,11 +53,13 @@ class Shelf:
         note: str = "",
         *,
         id: str | None = None,  # noqa: A002 - what it is called everywhere
+        actor: str | None = None,
         told: Told = nobody,
         stopped: Callable[[], bool] = never,
     ) -> Manifest:
         """Write a checkpoint, and remove the oldest beyond `state.max_checkpoints`; with an `id` once,
-        however often it is asked for."""
+        however often it is asked for. `actor` is who asks for it, for the audit trail, in which the
+        schedule's are not; None: nobody did."""
         if kind not in KINDS:
             raise InvalidInput(f"a checkpoint is of kind {', '.join(KINDS)}, not {str(kind)[:40]!r}")
         if len(note) > _LONGEST_NOTE:
@@ -68,12 +71,20 @@ class Shelf:
         try:
             writing = Writing(self._settings, store, self.blobs, told, stopped)
             manifest = writing.write(Wish(kind, note, id))
-            keep_streams(self._settings, store, manifest)
+            self._written(store, manifest, actor)
         finally:
             store.close()
-        self._log.info("checkpoint written", checkpoint=manifest.id, kind=kind, bytes=manifest.size)
         self._let_go()
         return manifest
+
+    def _written(self, store: Store, manifest: Manifest, actor: str | None) -> None:
+        self._log.info("checkpoint written", checkpoint=manifest.id, kind=manifest.kind, bytes=manifest.size)
+        try:
+            keep_streams(self._settings, store, manifest)
+        except ServerRefused as error:  # it is full: streams keep what an older checkpoint needs
+            self._log.warning("streams keep more than is needed", error=str(error))
+        if actor is not None and manifest.kind != "scheduled":
+            Trail(self._settings, store, actor).created(manifest)
 
     def ids(self) -> list[str]:
         """Of all checkpoints, newest first. One that is being written is not among them."""
@@ -102,18 +113,21 @@ class Shelf:
             )
         return manifest
 
-    def verify(self, checkpoint: str) -> Manifest:
+    def verify(self, checkpoint: str, told: Told = nobody) -> Manifest:
         """Read all of it. Raises Damaged if anything is not as it was written."""
-        with self.opened(checkpoint) as (manifest, _):
+        with self.opened(checkpoint, lambda done, total: told(done, total, "reading")) as (manifest, _):
             return manifest
 
     @contextmanager
-    def opened(self, checkpoint: str) -> Iterator[tuple[Manifest, Frames]]:
-        """A checkpoint, verified as a whole."""
+    def opened(
+        self, checkpoint: str, told: Callable[[int, int], None] = lambda *_: None
+    ) -> Iterator[tuple[Manifest, Frames]]:
+        """A checkpoint, verified as a whole. `told` hears how much of it is read, of how much."""
         manifest = self.show(checkpoint)
         try:
             content = names.content_name(self._prefix, manifest.content)
-            frames = Frames(checkpoint, self.blobs.stream(content), manifest.digest)
+            pieces = _counted(self.blobs.stream(content), lambda done: told(done, manifest.size))
+            frames = Frames(checkpoint, pieces, manifest.digest)
         except (BlobNotFound, InvalidInput):
             raise Damaged(f"checkpoint {checkpoint} is damaged: its content is missing") from None
         try:
@@ -141,3 +155,11 @@ class Shelf:
                 continue
             if names.begun_ms(whose) < oldest or (kept and whose < kept[-1]):
                 self.blobs.delete(names.content_name(self._prefix, file))
+
+
+def _counted(pieces: Iterable[bytes], told: Callable[[int], None]) -> Iterator[bytes]:
+    done = 0
+    for piece in pieces:
+        yield piece
+        done += len(piece)
+        told(done)

@@ -13,11 +13,12 @@ from riptide.config import Settings
 from riptide.errors import BlobError, Stopped
 from riptide.state.blobs import Blobs
 from riptide.state.checkpoints import names
-from riptide.state.checkpoints.dumping import dump
+from riptide.state.checkpoints.dumping import Found, dump
 from riptide.state.checkpoints.framing import Framer, Row
 from riptide.state.checkpoints.manifest import Manifest
 from riptide.state.checkpoints.rows import about
-from riptide.state.checkpoints.sections import Section, section_of
+from riptide.state.checkpoints.sections import section_of
+from riptide.state.checkpoints.sessions import SessionRows
 from riptide.state.checkpoints.sums import Cut, Homes, home_rows, read_homes, start_row, starts
 from riptide.state.checkpoints.unfinished import unfinished
 from riptide.state.clock import clock
@@ -56,6 +57,7 @@ class Writing:
         self._counts: Counter[str] = Counter()
         self._homes = Homes()
         self._starts: dict[str, Cut] = {}
+        self._sessions = SessionRows(store, self._prefix, blobs)
 
     def write(self, wish: Wish) -> Manifest:
         """Raises ServerUnavailable, ServerRefused, BlobError; Stopped."""
@@ -73,6 +75,7 @@ class Writing:
             seconds=round(time.monotonic() - started, 3),
             tenants=self._counts["tenants"],
             unfinished=self._counts.pop("unfinished", 0),
+            left_out=self._sessions.left_out,
             keys=dict(sorted(self._counts.items())),
             positions={p: cut.position for p, cut in self._starts.items()},
             frames=framer.count,
@@ -80,6 +83,9 @@ class Writing:
             size=framer.size,
             digest=framer.digest,
         )
+        if self._stopped():
+            self._blobs.delete(names.content_name(self._prefix, content))
+            self._check_stopped()
         self._put(names.manifest_name(self._prefix, checkpoint), manifest.packed())
         return manifest
 
@@ -114,13 +120,20 @@ class Writing:
             total, looked = scan.size(), 0
             for number, found in scan.pages(f"{self._prefix}:*", _PAGE):
                 self._check_stopped()
-                wanted: list[tuple[Section, str]] = []
+                wanted: list[Found] = []
+                sessions: list[str] = []
                 for raw in found:
                     name = raw.decode("utf-8", "replace")[cut:]
                     if name.startswith("usage:"):
                         self._homes.add(name)
                     elif section := section_of(name):
-                        wanted.append((section, name))
+                        if section.way == "session":
+                            sessions.append(name)
+                        else:
+                            wanted.append((section, name))
+                for row in self._sessions.rows(sessions):
+                    self._counts["sessions"] += 1
+                    yield row
                 for part in dump(self._store, self._prefix, wanted):
                     self._counts[part.section] += part.last
                     yield part.row()

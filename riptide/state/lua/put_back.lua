@@ -72,7 +72,9 @@ local function put_items(key, way, kind, expires, from, to)
       new = not there or way == 'greatest' and tonumber(value) > tonumber(there)
       command = {'HSET', key, item, value}
     elseif kind == 'zset' then
-      new, command = not redis.call('ZSCORE', key, item), {'ZADD', key, value, item}
+      local there = redis.call('ZSCORE', key, item)
+      new = not there or way == 'greatest' and tonumber(value) > tonumber(there)
+      command = {'ZADD', key, value, item}
     elseif kind == 'set' then
       new, command = redis.call('SISMEMBER', key, item) == 0, {'SADD', key, item}
     elseif kind == 'string' then

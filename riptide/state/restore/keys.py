@@ -42,23 +42,40 @@ def put_back(
     everything: bool,
 ) -> None:
     """All but records. Without `everything`, what belongs to the chosen tenants alone."""
+    last: list[_Part] = []
     # While the server works on some keys the next ones are read.
     with ThreadPoolExecutor(1, "restore") as sending:
         before: Future[None] | None = None
-        for parts in _batches(rows, tenants, everything=everything):
+        for parts in _batches(rows, tenants, last, everything=everything):
             step()
             if before is not None:
                 before.result()
             before = sending.submit(_send, store, keys, parts, report)
         if before is not None:
             before.result()
+    _send_last(store, keys, last, report)
 
 
-def _batches(rows: Rows, tenants: Tenants, *, everything: bool) -> Iterator[list[_Part]]:
+def _send_last(store: Store, keys: Keys, parts: Sequence[_Part], report: Report) -> None:
+    """What belongs together, as a whole or not at all: it was put back when the key that comes last is
+    there."""
+    for name in sorted({part.section.unless for part in parts}):
+        end = keys.control(name)
+        if not store.run(Operation(("EXISTS", end), bool)):
+            several = [part for part in parts if part.section.unless == name]
+            several.sort(key=lambda part: f"{keys.prefix}:{part.dumped.name}" == end)
+            _send(store, keys, several, report)
+
+
+def _batches(rows: Rows, tenants: Tenants, last: list[_Part], *, everything: bool) -> Iterator[list[_Part]]:
+    """What comes last is added to `last`: it is little."""
     waiting: list[_Part] = []
     size = 0
     for row in rows(KEYS):
         if (part := _wanted(read_dumped(row), tenants, everything=everything)) is None:
+            continue
+        if part.section.unless:
+            last.append(part)
             continue
         waiting.append(part)
         size += sum(map(len, part.dumped.items))
@@ -72,12 +89,15 @@ def _wanted(dumped: Dumped, tenants: Tenants, *, everything: bool) -> _Part | No
     """None for what is not restored: who was not chosen, or is purged; a section that this release does not
     know."""
     section = BY_NAME.get(dumped.section)
-    if section is None or section.way == "record" or not (everything or section.of_tenant):
+    if section is None or section.way in {"record", "session"} or not (everything or section.of_tenant):
         return None
     if not section.of_tenant:
         return _Part(dumped, section, None)
-    mine = tenants.incarnation(tenant_of_key(dumped.name))
-    return None if mine is None else _Part(dumped, section, mine)
+    mine = tenants.incarnation(tenant_of_key(dumped.name, in_partition=section.in_partition))
+    if mine is None:
+        return None
+    # The record lies in another slot than a key of a partition: no script can look at both.
+    return _Part(dumped, section, None if section.in_partition else mine)
 
 
 def _send(store: Store, keys: Keys, parts: list[_Part], report: Report) -> None:

@@ -30,3 +30,12 @@ class Report:
             "tenants": dict(self.tenants),
             "items": {name: count for name, count in sorted(self.items.items()) if count},
         }
+
+    def brief(self) -> dict[str, Any]:
+        """For the audit trail."""
+        return {
+            "tenants": dict(self.tenants),
+            "sessions": self.items["sessions"],
+            "corrected": self.corrected,
+            "commands": self.commands,
+        }

@@ -2,8 +2,8 @@
 
 Everything is verified first: the checkpoint, and the segments of the archive that came after it. Then each
 step is one that may be repeated: what is there already is left as it is, so a restore that was killed is
-simply run again. In this order: keys of the sections; usage, to the unit; unfinished commands; last the
-tenants' records, by which what came before begins to count.
+simply run again. In this order: keys of the sections; sessions; usage, to the unit; unfinished commands; last
+the tenants' records, by which what came before begins to count.
 """
 
 import time
@@ -17,9 +17,11 @@ from riptide.logger import get_logger
 from riptide.names import check_tenant
 from riptide.state.archive.names import order
 from riptide.state.checkpoints.framing import Frames
-from riptide.state.checkpoints.rows import STARTS
+from riptide.state.checkpoints.manifest import Manifest
+from riptide.state.checkpoints.rows import STARTS, Rows
 from riptide.state.checkpoints.shelf import Shelf, never, nobody
 from riptide.state.checkpoints.sums import Cut, read_cut
+from riptide.state.checkpoints.trail import Trail
 from riptide.state.checkpoints.writing import Told
 from riptide.state.clock import clock
 from riptide.state.replay.commands import Found
@@ -28,6 +30,7 @@ from riptide.state.restore.commands import kept_usage, publish_again
 from riptide.state.restore.judging import Judge
 from riptide.state.restore.keys import put_back
 from riptide.state.restore.report import Report
+from riptide.state.restore.sessions import SessionsRestore
 from riptide.state.restore.since import Since
 from riptide.state.restore.tenants import Tenants
 from riptide.state.restore.usage import UsageRestore
@@ -36,7 +39,11 @@ from riptide.store.operation import Operation
 from riptide.store.sync import Store, open_store
 from riptide.streams.publishing import Outgoing, Publisher
 from riptide.streams.registry import load_models
+from riptide.tenants.registry.audit import check_actor
 from riptide.tenants.usage.known import digest_of
+
+#: Each is as long as the others for whoever watches.
+_STEPS = 6
 
 
 def restore(
@@ -46,10 +53,12 @@ def restore(
     *,
     tenants: Collection[str] | None = None,
     dry_run: bool = False,
+    actor: str | None = None,
     told: Told = nobody,
     stopped: Callable[[], bool] = never,
 ) -> Report:
-    """Bring back what a checkpoint holds; with `tenants`, of these alone.
+    """Bring back what a checkpoint holds; with `tenants`, of these alone. `actor` is who asks for it, for the
+    audit trail.
 
     Raises InvalidInput; BlobNotFound, Damaged, and then nothing was changed; ServerUnavailable, Stopped, and
     then it has to be run again.
@@ -57,14 +66,17 @@ def restore(
     chosen = None if tenants is None else frozenset(map(check_tenant, tenants))
     if chosen is not None and not chosen:
         raise InvalidInput("name at least one tenant, or leave tenants out to restore everybody")
-    told(0, 1, "verifying")
-    with shelf.opened(checkpoint) as (_, frames):
+    who = check_actor(actor)
+    told(0, _STEPS, "verifying")
+    with shelf.opened(checkpoint, lambda done, of: told(done / of, _STEPS, "verifying")) as (made, frames):
         store = open_store(settings)
         try:
-            work = Restoring(
-                settings, shelf, store, frames, chosen, Report(checkpoint, dry_run), told, stopped
-            )
-            return work.run()
+            report = Report(checkpoint, dry_run)
+            work = Restoring(settings, shelf, store, made, frames, chosen, report, told, stopped)
+            work.run()
+            if not dry_run:
+                Trail(settings, store, who).restored(checkpoint, chosen, report.brief())
+            return report
         finally:
             store.close()
 
@@ -77,6 +89,7 @@ class Restoring:
         settings: Settings,
         shelf: Shelf,
         store: Store,
+        made: Manifest,
         frames: Frames,
         chosen: frozenset[str] | None,
         report: Report,
@@ -84,7 +97,7 @@ class Restoring:
         stopped: Callable[[], bool],
     ) -> None:
         self._settings, self._blobs, self._store, self._frames = settings, shelf.blobs, store, frames
-        self._everything, self.report = chosen is None, report
+        self._made, self._everything, self.report = made, chosen is None, report
         self._told, self._stopped = told, stopped
         self._keys = Keys(settings.cache.key_prefix)
         self._now_ms = store.run(clock(settings.cache.key_prefix))
@@ -92,7 +105,7 @@ class Restoring:
         self._target = Target(store, self._keys, settings.streams, None)
         self._log = get_logger("riptide.restore")
 
-    def run(self) -> Report:
+    def run(self) -> None:
         started, rows, report = time.monotonic(), self._frames.rows, self.report
         starts = self._starts()
         positions = {partition: cut.position for partition, cut in starts.items()}
@@ -105,7 +118,9 @@ class Restoring:
         put_back(
             self._store, self._keys, rows, self._tenants, report, self._check, everything=self._everything
         )
-        self._tell(2, "usage")
+        self._tell(2, "sessions")
+        self._put_sessions(rows)
+        self._tell(3, "usage")
         purged = self._tenants.purged_ms()
         judge = Judge(self._settings, purged, self._now_ms)
         UsageRestore(
@@ -119,17 +134,16 @@ class Restoring:
             report,
             self._check,
         ).run(rows)
-        self._tell(3, "commands")
+        self._tell(4, "commands")
         publish_again(rows, self._target, self._tenants, lambda one: _is_before(one, purged), report)
-        self._tell(4, "tenants")
+        self._tell(5, "tenants")
         self._tenants.write_records(rows, report)
-        self._purge_again()
+        self._purge_again(rows)
         report.seconds = round(time.monotonic() - started, 3)
-        self._tell(5, "done")
+        self._tell(_STEPS, "done")
         self._log.info(
             "restored", checkpoint=report.checkpoint, dry_run=report.dry_run, tenants=dict(report.tenants)
         )
-        return report
 
     def _starts(self) -> dict[str, Cut]:
         found = dict(map(read_cut, self._frames.rows(STARTS)))
@@ -139,10 +153,19 @@ class Restoring:
             )
         return found
 
-    def _purge_again(self) -> None:
+    def _put_sessions(self, rows: Rows) -> None:
+        total = max(1, self._made.keys.get("sessions", 0))
+
+        def step(done: int) -> None:
+            self._tell(2 + min(1.0, done / total), "sessions")
+
+        SessionsRestore(self._store, self._keys, self._blobs, self._tenants, self.report, step).run(rows)
+
+    def _purge_again(self, rows: Rows) -> None:
         """Whoever was purged while it was restored: a purge that ended before could not see all of it."""
         if self.report.dry_run or not (gone := self._tenants.purged_meanwhile()):
             return
+        self._tenants.close(rows, {tenant for tenant, _ in gone})
         settings = self._settings
         models = load_models(settings.workers.modules)
         publisher = Publisher(self._keys, settings.streams, models, SystemClock(), None)
@@ -151,9 +174,9 @@ class Restoring:
             command = PurgeTenant(incarnation=incarnation, note="it was purged while it was restored")
             self._store.drive(publisher.publish(Outgoing(command, tenant)))
 
-    def _tell(self, step: int, what: str) -> None:
+    def _tell(self, step: float, what: str) -> None:
         self._check()
-        self._told(step, 5, what)
+        self._told(step, _STEPS, what)
 
     def _check(self) -> None:
         if self._stopped():

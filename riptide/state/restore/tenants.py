@@ -1,7 +1,7 @@
 """Which tenants are restored, and their records, which come last: without its record nobody acts for a
 tenant."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from riptide.errors import InvalidInput
@@ -12,12 +12,13 @@ from riptide.state.checkpoints.rows import RECORD_KEYS, Rows
 from riptide.state.checkpoints.sections import tag_of
 from riptide.state.restore.purged import Purged, remember, remembered
 from riptide.state.restore.report import Report
-from riptide.store.keys import Keys
+from riptide.store.keys import PARTITIONS, Keys
 from riptide.store.operation import Operation
 from riptide.store.sync import Store
-from riptide.tenants.purge.mark import is_begun, without_mark
+from riptide.tenants.purge.mark import begun, is_begun, without_mark
 from riptide.tenants.registry.index import Index
 from riptide.tenants.registry.record import Records, Stored
+from riptide.tenants.usage.known import digest_of
 
 _PAGE = 200
 _STAMPS = frozenset({"revision", "changed_ms", "change"})
@@ -155,6 +156,20 @@ class Tenants:
         """Tenants, with their incarnations, that were purged while they were restored."""
         gone = {one.incarnation for one in remembered(self._blobs, self._keys.prefix)}
         return [(tenant, mine) for tenant, mine in self._fates.items() if mine in gone and mine]
+
+    def close(self, rows: Rows, gone: Collection[str]) -> None:
+        """Give tenants that were purged while they were restored a record again, as it is while a purge goes
+        on: by that their purge can be carried out once more."""
+        for tenant, fields in _records_in(rows(RECORD_KEYS)):
+            if tenant in gone:
+                live = self._store.run(self._records.read(tenant))
+                if not live.fields:
+                    closed = {**fields, "incarnation": begun(fields["incarnation"]), "status": "disabled"}
+                    self._store.run_all(self._records.restore_mirrors(tenant, closed))
+                    if self._store.run(self._records.restore(tenant, live, closed)):
+                        state = f"{digest_of(tenant)}:state"  # says that the purge is over
+                        places = [self._keys.gone(partition) for partition in PARTITIONS]
+                        self._store.run_all([Operation(("HDEL", one, state), int) for one in places])
 
 
 def _merged(fields: dict[str, str], live: Stored) -> dict[str, str] | None:

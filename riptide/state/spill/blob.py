@@ -43,6 +43,11 @@ def name_in(member: str) -> str:
     return member.rpartition(":")[0]
 
 
+def size_in(member: str) -> int:
+    """Bytes of the blob."""
+    return int(member.rpartition(":")[2])
+
+
 def pack_blob(session_id: str, fields: Mapping[str, bytes]) -> bytes:
     parts = [
         session_id.encode(),

@@ -1,22 +1,19 @@
-"""Which keys are read most: counted where they are read, added up on the server, decayed, bounded, moved."""
+"""Which keys are read most: counted where they are read, added up on the server, decayed, bounded."""
 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 import riptide
 from riptide.cache.popularity.merging import HALF_LIFE_SECONDS
-from riptide.cache.popularity.moving import BEGINNING, Remembered, export, import_
 from riptide.cache.popularity.reading import Popular
 from riptide.config import Settings
 from riptide.errors import InvalidInput, UnknownTenant
 from riptide.reads.aio_client import aconnect
 from riptide.store.keys import PARTITIONS, partition_of
-from riptide.tenants.usage.known import digest_of
 from tests.support.access import KIND, ON, add, drain, keys_of
 from tests.support.deployment import Deployment
 from tests.support.usage import make_tenants
@@ -173,61 +170,3 @@ async def test_off_nothing_is_counted(on_valkey: Deployment) -> None:
     add(on_valkey, "default", keys={"k": 1})
     await drain(on_valkey, settings)
     assert reads(settings, "default") == {}
-
-
-def exported(settings: Settings, deployment: Deployment, tenant: str) -> list[Remembered]:
-    rows: list[Remembered] = []
-    cursor: Mapping[str, str] | None = BEGINNING
-    with riptide.connect(config=settings) as rt:
-        while cursor is not None:
-            page = rt.store.drive(export(deployment.keys, tenant, cursor))
-            assert len(page.rows) < 20_000
-            rows, cursor = rows + page.rows, page.cursor
-    return rows
-
-
-async def test_it_leaves_and_comes_back(deployment: Deployment) -> None:
-    settings, keys = deployment.settings(**ON), deployment.keys
-    with riptide.connect(config=settings) as rt:
-        incarnation = rt.tenants.create(TENANT).incarnation
-    given = {f"k{number}": number for number in range(1, 2500)}
-    add(deployment, TENANT, keys=given, load_us={"k7": 70}, namespace="pages")
-    await drain(deployment, settings)
-    rows = exported(settings, deployment, TENANT)
-    before = popular(settings, top=10_000)
-    assert {row.key for row in rows} == given.keys()
-    names = [keys.popular(PARTITION, TENANT), keys.load_times(PARTITION, TENANT)]
-    for name in names:
-        deployment.client.delete(name)
-    with riptide.connect(config=settings) as rt:
-        for _ in range(2):  # done again it changes nothing
-            assert rt.store.drive(import_(keys, TENANT, incarnation, rows, 20_000))
-        after = {row.key: row for row in rt.cache.popular(TENANT, top=10_000)}
-        assert after.keys() == given.keys()
-        assert all(after[row.key].reads == pytest.approx(row.reads, rel=0.01) for row in before)
-        assert after["k7"].load_us == 70
-        # What is known already is not less than it was, and what does not fit goes.
-        add(deployment, TENANT, keys={"k1": 9999}, namespace="pages")
-        await drain(deployment, settings)
-        assert rt.store.drive(import_(keys, TENANT, incarnation, rows, 1000))
-        found = reads(settings)
-        assert len(found) == 1000
-        assert found["pages", "k1"] == pytest.approx(10_000, rel=0.01)
-
-
-async def test_nothing_comes_back_to_another_or_a_purged_tenant(on_valkey: Deployment) -> None:
-    settings, keys = on_valkey.settings(**ON), on_valkey.keys
-    row = Remembered(TENANT, "pages", "k", 20_000.0, 5)
-    with riptide.connect(config=settings) as rt:
-        incarnation = rt.tenants.create(TENANT).incarnation
-        assert not rt.store.drive(import_(keys, TENANT, "0" * 16, [row], 100))
-        flow = import_(keys, TENANT, incarnation, [row], 100)
-        value: Any = None
-        for _ in range(2):  # it has looked, and is about to write
-            value = rt.store.run(flow.send(value))  # type: ignore[arg-type]
-        on_valkey.client.hset(keys.gone(PARTITION), digest_of(TENANT), 7)
-        operation: Any = flow.send(value)
-        with pytest.raises(StopIteration) as ended:
-            flow.send(rt.store.run(operation))
-        assert ended.value.value is False
-    assert not keys_of(on_valkey, [TENANT])

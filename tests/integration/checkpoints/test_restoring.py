@@ -25,13 +25,14 @@ from riptide.state.restore.restoring import restore
 from riptide.store.keys import GROUP, Keys, partition_of
 from riptide.store.sync import open_store
 from riptide.streams.registry import Registry
+from tests.integration.sessions.test_spill import blob_names, fill, spill
 from tests.servers import ServerProcess
 from tests.support.archives import archiving, wait_archived
 from tests.support.checkpointed import Ledger, brought_back, checkpoint_settings, forget
 from tests.support.commands import Effect
 from tests.support.deployment import Deployment
 from tests.support.usage import KIND, counted, counting_worker, reasons
-from tests.support.waiting import aeventually
+from tests.support.waiting import PATIENCE, aeventually
 from tests.support.workers import running_worker
 from workers import HANDLERS
 
@@ -210,9 +211,11 @@ def test_who_is_restored_is_asked_for(on_valkey: Deployment, tmp_path: Path) -> 
 async def test_a_purged_tenant_stays_purged(
     on_valkey: Deployment, tmp_path: Path, rng: random.Random
 ) -> None:
-    """Also where the server that knew of it is lost, and where its id is another's by now."""
+    """Also where the server that knew of it is lost, and where its id is another's by now; its sessions, too,
+    wherever their data is."""
     settings = checkpoint_settings(on_valkey, tmp_path)
     await asyncio.to_thread(create, settings, *TENANTS)
+    await asyncio.to_thread(have_sessions, settings)
     ledger, shelf = Ledger(on_valkey, TENANTS, rng), Shelf(settings)
     with archiving(settings):
         async with running_worker(settings, Registry(COMMANDS, HANDLERS).pick(["purge_tenant"])):
@@ -229,6 +232,7 @@ async def test_a_purged_tenant_stays_purged(
         report = restore(settings, shelf, made.id, tenants=tenants or None)
         left = [name for name in on_valkey.client.scan_iter(f"{on_valkey.prefix}:*") if b"acme" in name]
         assert not left
+        assert {name.split("/")[1] for name in blob_names(settings)} == {"umbrella"}
         assert not counted(on_valkey.client, on_valkey.keys, ["acme"])
         return report.tenants
 
@@ -241,6 +245,49 @@ async def test_a_purged_tenant_stays_purged(
     report = await asyncio.to_thread(restore, settings, shelf, made.id)
     assert report.tenants == {"purged": 1, "unchanged": 2}
     assert _of(on_valkey, "acme") == record
+    with riptide.connect(config=settings) as client:
+        assert not client.sessions.levels(tenant="acme").sessions
+        assert client.sessions.levels(tenant="umbrella").sessions == 4
+
+
+async def test_a_tenant_that_is_purged_while_it_is_restored(on_valkey: Deployment, tmp_path: Path) -> None:
+    """What the restore has brought back after that is removed again."""
+    settings = checkpoint_settings(on_valkey, tmp_path)
+    await asyncio.to_thread(create, settings, *TENANTS)
+    await asyncio.to_thread(have_sessions, settings)
+    shelf, reached, goes_on = Shelf(settings), threading.Event(), threading.Event()
+    made = await asyncio.to_thread(shelf.create)
+
+    def told(_done: float, _total: float, what: str) -> None:
+        if what == "sessions" and not reached.is_set():
+            reached.set()
+            assert goes_on.wait(PATIENCE)
+
+    purging = Registry(COMMANDS, HANDLERS).pick(["purge_tenant"])
+    async with running_worker(settings, purging), await riptide.aconnect(config=settings) as rt:
+        work = asyncio.create_task(asyncio.to_thread(restore, settings, shelf, made.id, told=told))
+        await asyncio.to_thread(reached.wait, PATIENCE)
+        ended = await rt.wait(await rt.tenants.delete("acme"), PATIENCE)
+        assert ended.state == "done"
+        goes_on.set()
+        report = await work
+        assert report.items["sessions"] == 4, "of acme: it was there for a moment"
+
+        async def gone() -> bool:
+            names = await asyncio.to_thread(list, on_valkey.client.scan_iter(f"{on_valkey.prefix}:*"))
+            return not [name for name in names if b"acme" in name]
+
+        await aeventually(gone, "acme to be purged once more")
+    assert {name.split("/")[1] for name in blob_names(settings)} == {"umbrella"}
+
+
+def have_sessions(settings: Settings) -> None:
+    """Of two tenants, two each in memory and two in the blob store."""
+    with riptide.connect(config=settings) as rt:
+        for tenant in ("acme", "umbrella"):
+            fill(rt, 2, tenant)
+            assert spill(rt, tenant=tenant).sessions == 2
+            fill(rt, 2, tenant)
 
 
 async def test_what_was_not_finished_is_carried_out(on_valkey: Deployment, tmp_path: Path) -> None:
