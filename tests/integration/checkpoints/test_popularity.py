@@ -57,6 +57,8 @@ async def test_of_one_tenant_alone_and_of_no_purged_one(on_valkey: Deployment, t
         forget(on_valkey)
         rt.checkpoints.restore(made.id, tenants=["globex"])
         assert keys_of(on_valkey, tenants) == {name for name in had if "globex" in name}
+        rt.checkpoints.restore(made.id)
+        assert keys_of(on_valkey, tenants) == had
         await purge(settings, "umbrella")
         rt.checkpoints.restore(made.id)
         assert keys_of(on_valkey, tenants) == {name for name in had if "umbrella" not in name}
