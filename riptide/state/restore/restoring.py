@@ -34,6 +34,7 @@ from riptide.state.restore.sessions import SessionsRestore
 from riptide.state.restore.since import Since
 from riptide.state.restore.tenants import Tenants
 from riptide.state.restore.usage import UsageRestore
+from riptide.state.restore.warming import have_warmed
 from riptide.store.keys import PARTITIONS, Keys
 from riptide.store.operation import Operation
 from riptide.store.sync import Store, open_store
@@ -76,6 +77,8 @@ def restore(
             work.run()
             if not dry_run:
                 Trail(settings, store, who).restored(checkpoint, chosen, report.brief())
+                if made.keys.get("popularity"):
+                    have_warmed(settings, store, checkpoint, chosen)
             return report
         finally:
             store.close()

@@ -1,5 +1,6 @@
 """What was read most, in checkpoints: it comes back after a loss, and is warmed by."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ READS = {f"k{number}": number for number in range(1, 1500)}
 
 async def test_it_comes_back(deployment: Deployment, tmp_path: Path) -> None:
     settings = checkpoint_settings(deployment, tmp_path)
-    with riptide.connect(config=settings) as rt:
+    warming = checkpoint_settings(deployment, tmp_path, cache={"enable_warming": True})
+    with riptide.connect(config=warming) as rt:
         rt.tenants.create("acme")
         add(deployment, "acme", keys=READS, load_us={"k7": 70}, namespace="pages")
         add(deployment, "acme", keys={"k1": 5}, namespace="pages", partition=other_than("acme"))
@@ -31,6 +33,8 @@ async def test_it_comes_back(deployment: Deployment, tmp_path: Path) -> None:
             after = {row.key: row for row in rt.cache.popular("acme", top=10_000)}
             assert after.keys() == before.keys()
             assert all(after[key].reads == pytest.approx(row.reads, rel=0.01) for key, row in before.items())
+        bodies = [json.loads(fields[b"body"]) for _, _, fields in deployment.entries("warm")]
+        assert bodies == [{"source": "all", "every_tenant": True}], "asked for once"
         assert (after["k7"].load_us, after["k8"].load_us) == (70, None)
         assert [row.key for row in rt.cache.popular("default")] == ["mine"]
 
@@ -56,6 +60,7 @@ async def test_of_one_tenant_alone_and_of_no_purged_one(on_valkey: Deployment, t
         assert len(had) == len(tenants)
         forget(on_valkey)
         rt.checkpoints.restore(made.id, tenants=["globex"])
+        assert not on_valkey.entries("warm"), "warming is off here"
         assert keys_of(on_valkey, tenants) == {name for name in had if "globex" in name}
         rt.checkpoints.restore(made.id)
         assert keys_of(on_valkey, tenants) == had
