@@ -72,6 +72,8 @@ def settings(url: str, log: Path, blobs: Path) -> Settings:
     return plain.model_copy(
         update={
             "cache": plain.cache.model_copy(update=cache),
+            # Server and worker share a machine with the readers: what is slow here says nothing.
+            "performance": plain.performance.model_copy(update={"enable_slow_log": False}),
             "blobs": plain.blobs.model_copy(update={"url": str(blobs)}),
         }
     )
