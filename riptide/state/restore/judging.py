@@ -32,7 +32,9 @@ class Judge:
         for record in records:
             entry = Entry(USAGE, partition, record.first, record.fields)
             try:
-                job = parse_job(entry, read(entry, self._streams.max_body_bytes), RecordUsage, self._only_tenant)
+                job = parse_job(
+                    entry, read(entry, self._streams.max_body_bytes), RecordUsage, self._only_tenant
+                )
             except Exception:  # noqa: BLE001 - whatever a body holds, a worker knows what to say of it
                 others.append(record)
                 continue
