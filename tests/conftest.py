@@ -30,6 +30,8 @@ FAULT_OPTIONS: tuple[tuple[str, float, str], ...] = (
     ("--history-backlog", 20_000, "commands that wait before the first worker comes"),
     ("--usage-records", 4_000, "usage records that go through all faults"),
     ("--account-runs", 10, "sequences of operations after which accounts are compared with a model"),
+    ("--state-strikes", 6, "calls of a restore at which it is killed; 0: all"),
+    ("--state-damages", 10, "bytes of a checkpoint or of the archive that are damaged; 0: all"),
     ("--quota-window", 2.0, "seconds of the windows of a quota that eight processes use up"),
     ("--soak-minutes", 0.2, "minutes of steady work that must leave keys, connections and memory flat"),
     (

@@ -29,6 +29,11 @@ def forget(deployment: Deployment) -> None:
         deployment.client.delete(name)
 
 
+def tells_of_restore(place: bytes, value: Any) -> bool:
+    """Whether it is a line of the audit trail about a restore: each leaves its own."""
+    return b":audit:" in place and value[b"operation"] == b"restore"
+
+
 def brought_back(deployment: Deployment) -> Dump:
     """Of all that is there what a checkpoint holds as it is."""
     starts = tuple(f"{deployment.prefix}:{word}:".encode() for word in _BROUGHT_BACK)
@@ -37,6 +42,7 @@ def brought_back(deployment: Deployment) -> Dump:
         for place, value in dump(deployment).items()
         if place.startswith(starts)
         and f":{HOUR}|".encode() not in place  # that is over for more than 35 days
+        and not tells_of_restore(place, value)
     }
 
 

@@ -23,7 +23,7 @@ _STREAM = re.compile(r":commands:(?P<kind>[^:]+):(?:slow:)?\{(?P<partition>[^}]+
 def _names() -> dict[str, str]:
     found: dict[str, str] = {}
     packages = ("riptide.streams", "riptide.cache", "riptide.state", "riptide.tenants.registry")
-    for package in (*packages, "riptide.tenants.usage"):
+    for package in (*packages, "riptide.tenants.usage", "riptide.tenants.purge"):
         for file in resources.files(package).joinpath("lua").iterdir():
             if file.name.endswith(".lua"):
                 script = Script.load(package, file.name)

@@ -9,9 +9,11 @@ last, count. A chunk unpacked is what the server answered to XRANGE, in RESP2: `
 """
 
 import json
+import re
 import struct
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
@@ -19,7 +21,7 @@ import hiredis
 import xxhash
 import zstandard
 
-from riptide.errors import Damaged
+from riptide.errors import BlobError, Damaged
 
 MAGIC = b"RTSEG"
 VERSION = 1
@@ -29,6 +31,7 @@ _CHUNK = struct.Struct(">IIQ")
 _LONGEST_HEADER = 64 * 1024
 _LONGEST_CHUNK = 2**31
 _SPOOL_BYTES = 4 * 1024**2  # of a segment that is being checked, above which it waits on disk
+_ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.ASCII)
 Row = tuple[str, list[bytes]]
 
 
@@ -82,6 +85,13 @@ class SegmentReader:
             for piece in pieces:
                 self._file.write(piece)
             self.header = self._check()
+        except OSError as error:
+            with suppress(OSError):  # what it still has to write
+                self._file.close()
+            raise BlobError(
+                f"segment {name} cannot be read into a temporary file in {tempfile.gettempdir()}: "
+                f"{error.strerror or error}. Nothing of it is used; make room there, or set TMPDIR"
+            ) from error
         except BaseException:
             self._file.close()
             raise
@@ -124,9 +134,12 @@ class SegmentReader:
         if struct.unpack(">Q", self._exactly(8))[0] != xxhash.xxh3_64_intdigest(text):
             raise self._damaged("the checksum of its header is wrong")
         try:
-            return Header(**json.loads(text))
+            header = Header(**json.loads(text))
+            if all(map(_ENTRY_ID.fullmatch, (header.after, header.first, header.last))):
+                return header
         except (ValueError, TypeError):
-            raise self._damaged("its header cannot be read") from None
+            pass
+        raise self._damaged("its header cannot be read")
 
     def _chunks(self) -> Iterator[bytes]:
         sums, number = xxhash.xxh3_64(), 0

@@ -11,13 +11,14 @@ RESP2. Writing and reading hold one frame, about a megabyte, at a time.
 import struct
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import IO, Any
 
 import hiredis
 import xxhash
 import zstandard
 
-from riptide.errors import Damaged
+from riptide.errors import BlobError, Damaged
 
 MAGIC = b"RTCKP"
 VERSION = 1
@@ -79,7 +80,8 @@ class Framer:
 class Frames:
     """The content of a checkpoint, checked as a whole before any of it can be read, as often as it is needed.
 
-    It is fetched once, into a temporary file; to be closed. Raises Damaged, which names the blob.
+    It is fetched once, into a temporary file; to be closed. Raises Damaged, which names the blob; BlobError
+    if there is no room for the file.
     """
 
     def __init__(self, name: str, pieces: Iterable[bytes], digest: str) -> None:
@@ -95,6 +97,13 @@ class Frames:
                 pass
             if whole.hexdigest() != digest:
                 raise self._damaged("it is not the content that its manifest describes")
+        except OSError as error:
+            with suppress(OSError):  # what it still has to write
+                self._file.close()
+            raise BlobError(
+                f"checkpoint {name} cannot be read into a temporary file in {tempfile.gettempdir()}: "
+                f"{error.strerror or error}. Nothing of it is used; make room there, or set TMPDIR"
+            ) from error
         except BaseException:
             self._file.close()
             raise

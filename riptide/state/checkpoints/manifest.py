@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-import xxhash
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from riptide.errors import Damaged
+from riptide.state.checkpoints.sealed import seal, unseal
 
 FORMAT = 1
 _KINDS = r"^(manual|scheduled|shutdown|emergency)$"
@@ -43,14 +43,12 @@ class Manifest(BaseModel):
     digest: str
 
     def packed(self) -> bytes:
-        text = self.model_dump_json().encode()
-        return text + b"\n" + xxhash.xxh3_64_hexdigest(text).encode() + b"\n"
+        return seal(self.model_dump_json().encode())
 
 
 def read_manifest(name: str, data: bytes) -> Manifest:
     """Raises Damaged."""
-    text, _, checksum = data.removesuffix(b"\n").rpartition(b"\n")
-    if checksum.decode("ascii", "replace") != xxhash.xxh3_64_hexdigest(text) or not data.endswith(b"\n"):
+    if (text := unseal(data)) is None:
         raise _damaged(name, "the checksum of its manifest is wrong")
     try:
         version = _Version.model_validate_json(text).format

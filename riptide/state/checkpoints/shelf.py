@@ -145,7 +145,9 @@ class Shelf:
         kept = self.ids()
         for checkpoint in kept[self._settings.state.max_checkpoints :]:
             self.blobs.delete(names.manifest_name(self._prefix, checkpoint))
-        kept = kept[: self._settings.state.max_checkpoints]
+        most = self._settings.state.max_checkpoints
+        # Older than so many others: it went with its manifest, or goes as soon as it gets one.
+        last = kept[most - 1] if len(kept) >= most else ""
         found, problems = self.list()
         contents = {one.content for one in found}
         oldest = time.time() * 1000 - _ORPHAN_MS
@@ -153,7 +155,7 @@ class Shelf:
             whose = names.read_content_name(file)
             if whose is None or file in contents:
                 continue
-            if names.begun_ms(whose) < oldest or (kept and whose < kept[-1]):
+            if names.begun_ms(whose) < oldest or whose < last:
                 self.blobs.delete(names.content_name(self._prefix, file))
 
 

@@ -19,7 +19,7 @@ from riptide.state.checkpoints.manifest import Manifest
 from riptide.state.checkpoints.rows import about
 from riptide.state.checkpoints.sections import section_of
 from riptide.state.checkpoints.sessions import SessionRows
-from riptide.state.checkpoints.sums import Cut, Homes, home_rows, read_homes, start_row, starts
+from riptide.state.checkpoints.sums import USAGE, Cut, Homes, home_rows, read_homes, start_row, starts
 from riptide.state.checkpoints.unfinished import unfinished
 from riptide.state.clock import clock
 from riptide.store.keys import Keys
@@ -105,11 +105,12 @@ class Writing:
 
     def _commands(self) -> Iterator[Row]:
         streams = self._settings.streams
-        archived = frozenset(streams.archive_types if streams.archive else ())
+        # A restore counts usage from the archive. Other types it does not read from there.
+        archived = streams.archive and USAGE in streams.archive_types
         for kind in load_models(self._settings.workers.modules):
             if kind in _OWN:
                 continue
-            for one in unfinished(self._store, self._keys, kind, unread=kind not in archived):
+            for one in unfinished(self._store, self._keys, kind, unread=not (archived and kind == USAGE)):
                 self._check_stopped()
                 self._counts["unfinished"] += 1
                 yield one.row()

@@ -2,7 +2,7 @@
 
 What a tenant used is what the checkpoint says and what came after it. What the server says of it now may be
 less, because it lost something, and goes on growing meanwhile: so the difference is added, and nothing is
-overwritten.
+overwritten. It may also be more, where some of what came after the checkpoint is kept nowhere: then it stays.
 """
 
 from collections import Counter
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from riptide.state.checkpoints.sums import Fields, Home, period_named
+from riptide.tenants.usage.counting import OTHERS
 
 #: Period -> operation and metric -> amount.
 Amounts = dict[str, Counter[str]]
@@ -59,16 +60,33 @@ def _note_seal(found: Correction, stored: Home, live: Home, month: str) -> int:
 
 
 def _wanted(then: Fields, later: Mapping[str, int], live: Fields, generation: int) -> dict[str, int]:
-    totals: Counter[str] = Counter(later)
+    present = _totals(live)
+    totals = _totals(then) + _as_counted(later, present)
+    totals = Counter({what: value for what, value in totals.items() if value > present[what]})
     wanted: dict[str, int] = {}
-    for name, value in then.items():
-        totals[name.partition("|")[2]] += value
     for name in {*then, *live}:
         number, _, what = name.partition("|")
         if int(number) < generation and what in totals:
             wanted[name] = live.get(name, then.get(name, 0))
             totals[what] -= wanted[name]
     return wanted | {f"{generation}|{what}": max(0, value) for what, value in totals.items()}
+
+
+def _totals(sums: Fields) -> Counter[str]:
+    """Of all generations together."""
+    found: Counter[str] = Counter()
+    for name, value in sums.items():
+        found[name.partition("|")[2]] += value
+    return found
+
+
+def _as_counted(later: Mapping[str, int], present: Counter[str]) -> Counter[str]:
+    """Where a tenant has too many operations, workers have counted those that were new as others."""
+    found: Counter[str] = Counter()
+    for what, value in later.items():
+        others = f"{OTHERS}|{what.rpartition('|')[2]}"
+        found[others if what not in present and others in present else what] += value
+    return found
 
 
 def kept_until(period: str) -> int:

@@ -1,20 +1,24 @@
 """Puts the keys of a checkpoint's sections back."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
+from riptide.state.archive.names import order
 from riptide.state.batching import grouped
 from riptide.state.checkpoints.dumping import Dumped, read_dumped
 from riptide.state.checkpoints.rows import KEYS, Rows
 from riptide.state.checkpoints.sections import BY_NAME, Section, tag_of, tenant_of_key
+from riptide.state.restore.later import tenant_in
 from riptide.state.restore.report import Report
 from riptide.state.restore.tenants import Tenants
 from riptide.store.keys import Keys
 from riptide.store.operation import Arg, Operation
 from riptide.store.script import Script
 from riptide.store.sync import Store
+from riptide.streams.message import Malformed, unpack_fields
+from riptide.tenants.usage.known import digest_of
 
 _PUT = Script.load("riptide.state", "put_back.lua")
 _AT_ONCE = 1000
@@ -70,9 +74,9 @@ def _send_last(store: Store, keys: Keys, parts: Sequence[_Part], report: Report)
 def _batches(rows: Rows, tenants: Tenants, last: list[_Part], *, everything: bool) -> Iterator[list[_Part]]:
     """What comes last is added to `last`: it is little."""
     waiting: list[_Part] = []
-    size = 0
+    size, purged_ms = 0, tenants.purged_ms()
     for row in rows(KEYS):
-        if (part := _wanted(read_dumped(row), tenants, everything=everything)) is None:
+        if (part := _wanted(read_dumped(row), tenants, purged_ms, everything=everything)) is None:
             continue
         if part.section.unless:
             last.append(part)
@@ -85,19 +89,54 @@ def _batches(rows: Rows, tenants: Tenants, last: list[_Part], *, everything: boo
     yield waiting
 
 
-def _wanted(dumped: Dumped, tenants: Tenants, *, everything: bool) -> _Part | None:
+def _wanted(
+    dumped: Dumped, tenants: Tenants, purged_ms: Mapping[str, int], *, everything: bool
+) -> _Part | None:
     """None for what is not restored: who was not chosen, or is purged; a section that this release does not
     know."""
     section = BY_NAME.get(dumped.section)
     if section is None or section.way in {"record", "session"} or not (everything or section.of_tenant):
         return None
     if not section.of_tenant:
+        if section.name == "gone":
+            dumped = _without_purges(dumped)
+        elif section.name == "dead letters":
+            dumped = _without_letters(dumped, purged_ms)
         return _Part(dumped, section, None)
     mine = tenants.incarnation(tenant_of_key(dumped.name, in_partition=section.in_partition))
     if mine is None:
         return None
     # The record lies in another slot than a key of a partition: no script can look at both.
     return _Part(dumped, section, None if section.in_partition else mine)
+
+
+def _without_purges(dumped: Dumped) -> Dumped:
+    """A purge that went on when the server was lost is over: the tenant does not come back. Left as it was,
+    it would stand in the way of a purge of the next tenant of that id."""
+    items = list(dumped.items)
+    for at in range(0, len(items), 2):
+        if items[at].endswith(b":state") and not items[at + 1].endswith(b" over"):
+            items[at + 1] += b" over"
+    return replace(dumped, items=items)
+
+
+def _without_letters(dumped: Dumped, purged_ms: Mapping[str, int]) -> Dumped:
+    """Dead letters, without those of tenants that were purged since."""
+    pairs = zip(dumped.items[::2], dumped.items[1::2], strict=True)
+    left = [pair for pair in pairs if not _was_purged(*pair, purged_ms)]
+    return replace(dumped, items=[part for pair in left for part in pair])
+
+
+def _was_purged(entry_id: bytes, packed: bytes, purged_ms: Mapping[str, int]) -> bool:
+    """Whether the command had been issued before its tenant was purged."""
+    try:
+        fields = unpack_fields(packed)
+        letter = dict(zip(fields[::2], fields[1::2], strict=True))
+        tenant = tenant_in(unpack_fields(letter.get(b"orig", b"")))
+        issued_ms = order(letter.get(b"src", entry_id).decode())[0]
+    except (Malformed, ValueError):
+        return False  # then it tells of no tenant
+    return issued_ms < purged_ms.get(digest_of(tenant or ""), 0)
 
 
 def _send(store: Store, keys: Keys, parts: list[_Part], report: Report) -> None:

@@ -15,6 +15,10 @@ from riptide.tenants.usage.merging import Sums, merge, names_of
 from riptide.tenants.usage.periods import Period
 
 
+class Overtaken(Exception):
+    """Workers were given some of it while it was looked at: whether they have counted it is not known."""
+
+
 class Later:
     """Adds up records of usage; `report` hears how many."""
 
@@ -25,7 +29,7 @@ class Later:
         self, partition: str, stored: Mapping[str, Home], lives: Mapping[str, Home]
     ) -> dict[str, dict[str, Counter[str]]]:
         """What came after the checkpoint, of the tenants of a group, as far as the server has counted it or
-        will never do so by itself."""
+        will never do so by itself. Raises Overtaken: the sums have to be read anew."""
         found: dict[str, dict[str, Counter[str]]] = {}
         dead = self._target.dead_sources(USAGE, partition)
         for records in self._since.records(partition):
@@ -52,7 +56,13 @@ class Later:
             else:
                 counted.append(job)
         there = self._since.on_server(partition, [at for at, _ in doubtful])
-        return counted + [job for (_, job), waits in zip(doubtful, there, strict=True) if not waits]
+        missing = [one for one, waits in zip(doubtful, there, strict=True) if not waits]
+        if missing:
+            # It was never here; or it waited, and has been counted and trimmed meanwhile.
+            given = order(self._since.given(partition))
+            if any(order(at) <= given for at, _ in missing):
+                raise Overtaken
+        return counted + [job for _, job in missing]
 
 
 def tenant_of_job(job: Job) -> str:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from riptide.errors import Damaged
 from riptide.state.blobs import Blobs
+from riptide.state.checkpoints.sealed import seal, unseal
 from riptide.state.clock import clock
 from riptide.store.operation import Call, Flow, ask
 from riptide.tenants.keyring.ring import Blocking
@@ -29,13 +31,18 @@ def remember(blobs: Blobs, prefix: str, tenant: str, incarnation: str, at_ms: in
     """Durable when this returns; the first time counts. Raises BlobError."""
     name = f"{_folder(prefix)}{incarnation}.json"
     if blobs.head(name) is None:
-        blobs.put(name, json.dumps({"digest": digest_of(tenant), "at_ms": at_ms}).encode())
+        blobs.put(name, seal(json.dumps({"digest": digest_of(tenant), "at_ms": at_ms}).encode()))
 
 
 def remembered(blobs: Blobs, prefix: str) -> Iterator[Purged]:
-    """All purges of a deployment. Raises BlobError."""
+    """All purges of a deployment. Raises BlobError, Damaged."""
     for blob in blobs.list(_folder(prefix)):
-        about = json.loads(blobs.get(blob.name))
+        if (text := unseal(blobs.get(blob.name))) is None:
+            raise Damaged(
+                f"the note of a purge, {blob.name}, is damaged: what must not come back is not known for "
+                "certain. Put it back as it was; nothing was restored"
+            )
+        about = json.loads(text)
         incarnation = blob.name.rpartition("/")[2].removesuffix(".json")
         yield Purged(about["digest"], incarnation, about["at_ms"])
 

@@ -3,6 +3,7 @@ archive, and from the streams of the server."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from riptide.config import Settings
 from riptide.errors import Damaged
@@ -10,9 +11,10 @@ from riptide.state.archive import reading
 from riptide.state.archive.names import order, segments
 from riptide.state.archive.segment import Row
 from riptide.state.blobs import Blobs
-from riptide.state.checkpoints.sums import USAGE
+from riptide.state.checkpoints.sums import USAGE, read_homes
 from riptide.state.replay.sources import Streams
 from riptide.store.keys import PARTITIONS, Keys
+from riptide.store.operation import Operation
 from riptide.store.sync import Store
 from riptide.streams.message import Entry, claim_of, unpack_fields
 
@@ -41,7 +43,8 @@ class Since:
     ) -> None:
         self._prefix = settings.cache.key_prefix
         self._blobs = blobs
-        self._streams = Streams(store, Keys(self._prefix), [USAGE])
+        self._store, self._keys = store, Keys(self._prefix)
+        self._streams = Streams(store, self._keys, [USAGE])
         self._starts, self._kept = starts, kept
         #: Up to which entry the archive reaches, by partition, as far as it was read.
         self.reached: dict[str, str] = {}
@@ -71,16 +74,43 @@ class Since:
         kept = self._kept.get(partition, {})
         seen = set(kept)
         yield [Record(first, first, fields) for first, fields in kept.items()]
-        beyond = start
-        for rows, _ in reading.pages(self._blobs, self._prefix, USAGE, partition, start):
-            beyond = rows[-1][0]
+        for rows in self._rows(partition, start):
             yield list(self._fresh(partition, rows, seen))
-        for rows, _ in self._streams.pages(USAGE, partition, beyond):
-            yield list(self._fresh(partition, rows, seen))
+
+    def _rows(self, partition: str, beyond: str) -> Iterator[list[Row]]:
+        """Of the archive, then of the stream; of the archive again where that has gone on meanwhile, because
+        the stream may have been trimmed behind it."""
+        asked, again = "", True
+        while again:
+            for rows, _ in reading.pages(self._blobs, self._prefix, USAGE, partition, beyond):
+                beyond = rows[-1][0]
+                yield rows
+            again = False
+            for rows in chain((rows for rows, _ in self._streams.pages(USAGE, partition, beyond)), [[]]):
+                archived = self._archived(partition)
+                if order(archived) > order(beyond) and archived != asked:
+                    asked, again = archived, True
+                    break
+                if rows:
+                    beyond = rows[-1][0]
+                    yield rows
+
+    def _archived(self, partition: str) -> str:
+        """How far the archive has come, as the server knows."""
+
+        def parse(reply: bytes | None) -> str:
+            return (reply or b"0-0").decode()
+
+        return self._store.run(Operation(("HGET", self._keys.archive(partition), f"position:{USAGE}"), parse))
 
     def on_server(self, partition: str, firsts: list[str]) -> list[bool]:
         """Whether these entries are in its stream."""
         return self._streams.holds(USAGE, partition, firsts)
+
+    def given(self, partition: str) -> str:
+        """Up to which entry workers have been given them now."""
+        (home,) = self._store.run(read_homes(self._keys, partition, {}))
+        return home.cut.position
 
     def _fresh(self, partition: str, rows: list[Row], seen: set[str]) -> Iterator[Record]:
         start = order(self._starts[partition])

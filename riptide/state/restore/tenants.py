@@ -63,9 +63,12 @@ class Tenants:
         self._fates[tenant] = None
         if gone or is_begun(incarnation):
             report.tenants["purged"] += 1
-            if is_begun(incarnation) and not (gone or report.dry_run):
+            if not gone:
                 # The server was lost in the midst of it; nothing of the tenant comes back.
-                remember(self._blobs, self._keys.prefix, tenant, without_mark(incarnation), self._now_ms)
+                begun = Purged(digest_of(tenant), without_mark(incarnation), self._now_ms)
+                self._purged.append(begun)
+                if not report.dry_run:
+                    remember(self._blobs, self._keys.prefix, tenant, begun.incarnation, begun.at_ms)
         elif live.fields and live.fields["incarnation"] != incarnation:
             purging = is_begun(live.fields["incarnation"])
             report.tenants["purged" if purging else "replaced"] += 1
@@ -120,13 +123,22 @@ class Tenants:
 
     def tell_purges(self) -> None:
         """Let the server know of purges that it has forgotten, so that nothing older is carried out there."""
-        key = self._keys.control("purged")
+        key, last = self._keys.control("purged"), self.purged_ms()
         for one in self._purged:
-            stamp = str(one.at_ms)
+            stamp = str(last[one.digest])
             there = self._store.run(Operation(("HGET", key, one.incarnation), lambda reply: reply))
-            if there is None:
+            if there is None and not self._is_here(one):
                 fields = (one.digest, stamp, one.incarnation, stamp)
                 self._store.run(Operation(("HSET", key, *fields), int))
+
+    def _is_here(self, purge: Purged) -> bool:
+        """Whether it goes on here, and so says by itself when it has ended: its first step notes it in every
+        partition."""
+        key = self._keys.gone(PARTITIONS[0])
+        state: bytes | None = self._store.run(
+            Operation(("HGET", key, f"{purge.digest}:state"), lambda reply: reply)
+        )
+        return state is not None and state.decode().removesuffix(" over") == purge.incarnation
 
     def write_records(self, rows: Rows, report: Report) -> None:
         for some in _pages(_records_in(rows(RECORD_KEYS))):

@@ -19,11 +19,11 @@ from riptide.state.replay.commands import Found
 from riptide.state.replay.target import Target
 from riptide.state.restore.correcting import Correction, correction, kept_until
 from riptide.state.restore.judging import Judge
-from riptide.state.restore.later import Later, tenant_in, tenant_of_job
+from riptide.state.restore.later import Later, Overtaken, tenant_in, tenant_of_job
 from riptide.state.restore.report import Report
 from riptide.state.restore.since import Record, Since
 from riptide.state.restore.tenants import Tenants
-from riptide.store.keys import PARTITIONS, Keys
+from riptide.store.keys import GROUP, PARTITIONS, Keys
 from riptide.store.operation import Arg, Operation
 from riptide.store.script import Script
 from riptide.store.sync import Store
@@ -106,10 +106,9 @@ class UsageRestore:
         self._report.positions[partition] = position
         if self._report.dry_run:
             return
+        names = [self._keys.counted(partition), self._keys.commands(USAGE, partition)]
         fields = [USAGE] if self._tenants.everybody else [f"{USAGE}:{digest_of(one)}" for one in tenants]
-        self._store.run_all(
-            [_NOTE.call([self._keys.counted(partition)], [one, position], int) for one in fields]
-        )
+        self._store.run_all([_NOTE.call(names, [one, position, GROUP], int) for one in fields])
 
     def _periods(self, partition: str) -> dict[str, set[str]]:
         """Tenant -> the periods of what may have to be added. What cannot be counted at once is sent to the
@@ -144,10 +143,14 @@ class UsageRestore:
         )
 
     def _put_right(self, group: _Group, periods: Mapping[str, Collection[str]]) -> None:
-        """One that another restore, or a seal, came in between of is read anew."""
+        """One that another restore, a seal or a worker came in between of is read anew."""
         while group.stored:
-            lives = self._read(group, periods)
-            later = self._later.amounts(group.partition, group.stored, lives)
+            lives, counted = self._read(group, periods), self._report.counted
+            try:
+                later = self._later.amounts(group.partition, group.stored, lives)
+            except Overtaken:
+                self._report.counted = counted
+                continue
             again: dict[str, Home] = {}
             for tenant, live in lives.items():
                 found = correction(

@@ -81,3 +81,21 @@ def test_where_usage_is_is_collected() -> None:
     periods = ["1999-01", MONTH, "2026-01-02T03", HOUR]
     assert list(found.each()) == [("10", {"acme": periods}), ("3", {"a": []})]
     assert [period_named(name).name for name in periods] == periods
+
+
+def test_what_is_kept_nowhere_else_stays() -> None:
+    """Usage that was counted after the checkpoint, and has been trimmed without an archive."""
+    live = home({MONTH: {"0|a|operations": 9, "0|b|operations": 1}})
+    stored, later = home({MONTH: {"0|a|operations": 4, "0|b|operations": 3}}), {MONTH: {"a|operations": 2}}
+    assert corrected(stored, later, live) == {MONTH: {"0|a|operations": 9, "0|b|operations": 3}}
+
+
+def test_what_was_counted_as_others_is_not_counted_once_more() -> None:
+    live = home({MONTH: {"0|a|operations": 4, "0|(others)|operations": 5}})
+    stored, later = home({MONTH: {"0|a|operations": 4}}), {MONTH: {"b|operations": 2, "c|operations": 3}}
+    assert not correction(stored, later, live, 0).is_needed
+    assert corrected(stored, later, home())[MONTH] == {
+        "0|a|operations": 4,
+        "0|b|operations": 2,
+        "0|c|operations": 3,
+    }
