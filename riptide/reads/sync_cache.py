@@ -15,6 +15,8 @@ from riptide.cache.decorating import key_maker
 from riptide.cache.entry import Entry, Miss
 from riptide.cache.loading import RAISE, Job, Load, Warmed
 from riptide.cache.space import Space
+from riptide.cache.spill.figures import EntryFigures, entry_figures
+from riptide.cache.spill.spill import Spill
 from riptide.cache.stats import CacheStats
 from riptide.cache.writing import Keeping
 from riptide.clock import Clock
@@ -52,10 +54,11 @@ class Cache:
         clock: Clock | None = None,
         ring: KeyRing | None = None,
         publisher: Publisher | None = None,
+        spill: Spill | None = None,
     ) -> None:
         """With a `publisher` what is done is reported, for `statistics`."""
         self._store = store
-        self._core = Core(keys, settings, tenants, clock, ring=ring, clustered=store.clustered)
+        self._core = Core(keys, settings, tenants, clock, ring=ring, spill=spill, clustered=store.clustered)
         self._buffer = WriteBuffer(settings.write_behind_max_entries)
         self._flushing = threading.Lock()
         self._background = Background(self.flush, settings.write_behind_flush_seconds, self._count_error)
@@ -305,6 +308,10 @@ class Cache:
         it holds."""
         name = DEFAULT_TENANT if tenant is None else tenant
         return self._drive(statistics(self._core.keys, self._core.tenants, name))
+
+    def figures(self) -> EntryFigures:
+        """What the entries of all tenants take, and what was spilled and restored."""
+        return self._drive(entry_figures(self._core.keys, self._core.tenants.settings))
 
     def close(self) -> None:
         """Stop the threads, flush and report. The store is its owner's to close."""
