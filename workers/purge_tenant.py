@@ -3,19 +3,22 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache, partial
 from typing import cast
 
 from commands.purge_tenant import PurgeTenant
+from riptide.cache.spill.stub import PREFIX as ENTRIES
 from riptide.errors import Dead
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.context import Context
 from riptide.state.blobs import open_blobs
 from riptide.state.restore.purged import remembering
-from riptide.state.spill.spilling import Spilling
+from riptide.state.spill.blob import PREFIX as SESSIONS
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow
 from riptide.streams.job import Job
 from riptide.streams.registry import load_models
+from riptide.tenants.accounts.orphans import Orphans
 from riptide.tenants.purge.commands import Own
 from riptide.tenants.purge.ending import Ending
 from riptide.tenants.purge.mark import without_mark
@@ -41,12 +44,17 @@ async def handle(batch: Sequence[Job], ctx: Context) -> None:
 
 
 def _destroying(ctx: Context, keys: Keys) -> Destroy:
-    sweeping = Spilling(keys, ctx.rt.settings, asyncio.to_thread).sweeping
+    blobs = cache(partial(open_blobs, ctx.rt.settings.blobs))
+    spilled = [
+        Orphans(prefix, listed, keys, blobs, asyncio.to_thread)
+        for prefix, listed in ((SESSIONS, keys.session_blobs), (ENTRIES, keys.entry_blobs))
+    ]
 
     def destroy(tenant: str, incarnation: str) -> Flow[int]:
-        """Its data keys, and what is in the blob store of its sessions."""
+        """Its data keys, and what is in the blob store of its sessions and entries."""
         count = yield from ctx.rt.ring.destroy(tenant, incarnation)
-        yield from sweeping.remove_all(tenant, incarnation)
+        for orphans in spilled:
+            yield from orphans.remove_all(tenant, incarnation)
         return count
 
     return destroy

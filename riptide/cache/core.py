@@ -12,6 +12,7 @@ from riptide.cache.codec import Codec
 from riptide.cache.popularity.demand import Demand, Room
 from riptide.cache.server_time import ServerTime
 from riptide.cache.space import Digests, Space
+from riptide.cache.spill.spill import Spill
 from riptide.clock import Clock, SystemClock
 from riptide.config import CacheSettings
 from riptide.errors import InvalidInput, RiptideError, UnknownTenant
@@ -44,11 +45,14 @@ class Core:
         clock: Clock | None = None,
         *,
         ring: KeyRing | None = None,
+        spill: Spill | None = None,
         clustered: bool = True,
     ) -> None:
-        """`ring` has the keys of tenants whose data is encrypted; `clustered` tells whether keys of different
+        """`ring` has the keys of tenants whose data is encrypted, `spill` moves entries to the blob store and
+        back; `clustered` tells whether keys of different
         slots need calls of their own."""
-        self.keys, self.settings, self.tenants, self.ring = keys, settings, tenants, ring
+        self.keys, self.settings, self.tenants = keys, settings, tenants
+        self.ring, self.spill = ring, spill
         self.clock = clock or SystemClock()
         self.codec = Codec(settings)
         self.tallies = Tallies()

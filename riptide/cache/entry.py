@@ -40,6 +40,9 @@ _PLAIN_HEAD = MAGIC + bytes(8)  # no soft expiry
 _CHECKED, _EPOCH, _KEY, _TAGS_AT = slice(20, None), slice(20, 28), slice(52, 56), 38
 _KEY_ID = struct.Struct("<I")
 
+#: In place of a codec: the entry is in the blob store, and the body tells where, see spill/stub.py.
+SPILLED = 255
+
 _RAW = 1  # the body is bytes, not JSON
 _NEGATIVE = 2  # the origin has no such value
 _KNOWN_FLAGS = _RAW | _NEGATIVE
@@ -54,6 +57,9 @@ class Miss(Enum):
     DAMAGED = "it was damaged, and has been removed"
     FOREIGN = "it was encrypted for another place or by a key that is gone, and has been removed"
     NEGATIVE = "the origin has no such value"
+    SPILLED = "it is in the blob store"
+    LOST = "it was spilled and its blob is gone, so it has been removed"
+    UNREACHABLE = "it was spilled, and the blob store cannot be reached"
 
 
 #: Stands for the value of an intact entry that is encrypted.
@@ -205,6 +211,8 @@ def open_value(data: bytes, epoch: bytes, codec: Codec, rest: bytes | None = Non
         raise Damaged("the checksum differs")
     if written != epoch:
         return Miss.INVALIDATED
+    if codec_id == SPILLED:
+        return Miss.SPILLED
     if rest is not None:
         body = rest[metadata_bytes:]
     elif key_id:
@@ -257,9 +265,10 @@ def _decode(body: bytes, flags: int) -> Any:
 
 
 def open_entry(data: bytes, epoch: bytes, codec: Codec, rest: bytes | None = None) -> Entry | Miss:
-    """The value with its header and metadata; Miss.INVALIDATED. Raises Damaged as `open_value` does."""
+    """The value with its header and metadata; Miss.INVALIDATED, Miss.SPILLED. Raises Damaged as `open_value`
+    does."""
     value = open_value(data, epoch, codec, rest)
-    if value is Miss.INVALIDATED:
+    if value is Miss.INVALIDATED or value is Miss.SPILLED:
         return value
     soft = _HEAD.unpack_from(data)[1]
     _, created, flags, codec_id, tags, metadata_bytes, size, _, _, stale = _REST.unpack_from(data, _HEAD.size)

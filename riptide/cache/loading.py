@@ -32,6 +32,7 @@ _LONGEST_PAUSE_SECONDS = 0.1
 _TRIES = 5
 
 RAISE: Any = object()
+_REMOVED = frozenset({Miss.DAMAGED, Miss.FOREIGN, Miss.LOST, Miss.ABSENT})
 
 Load = Callable[[], Any]
 
@@ -103,8 +104,11 @@ def _lease_or_wait(job: Job, ticket: Ticket, refresh: bool) -> Flow[Found]:
         ticket.shard.seen_epoch = answer.epoch or ticket.shard.seen_epoch
         value = yield from _open(core, ticket, answer)
         if answer.state == "hit":
-            if value is Miss.DAMAGED or value is Miss.FOREIGN:
-                continue  # removed: the next answer is another
+            if _is_removed(value):
+                continue  # the next answer is another
+            if value is Miss.UNREACHABLE:
+                refresh = True  # the blob store fails: it is loaded as if there were none
+                continue
             return Found(_or_missing(value))
         stale = not refresh and not isinstance(value, Miss)
         if answer.state == "load":
@@ -133,7 +137,7 @@ def warm(job: Job, *, refresh: bool = False) -> Flow[Warmed]:
             if not stored:
                 return Warmed("refused")
             return Warmed("missing") if item.negative else Warmed("loaded", item.value_bytes)
-        if (yield from _open(job.core, ticket, answer)) not in (Miss.DAMAGED, Miss.FOREIGN):
+        if not _is_removed((yield from _open(job.core, ticket, answer))):
             return Warmed("present")
 
 
@@ -158,6 +162,10 @@ def _open(core: Core, ticket: Ticket, answer: Answer) -> Flow[Any]:
         return Miss.ABSENT
     value = yield from opened(core, ticket.shard, ticket.digest, answer.entry, answer.epoch)
     return value.value if type(value) is Aging else value
+
+
+def _is_removed(value: Any) -> bool:
+    return isinstance(value, Miss) and value in _REMOVED
 
 
 def _or_missing(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """Reads: one MGET of entries and their epoch, and what is left to do when that does not settle it."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -8,15 +7,26 @@ from typing import Any
 from riptide.cache.codec import Damaged
 from riptide.cache.core import Core
 from riptide.cache.encryption import unlock, unlock_at_once
-from riptide.cache.entry import LOCKED, Aging, Entry, Miss, key_id_of, open_entry, open_plain, open_value
+from riptide.cache.entry import (
+    HEADER_BYTES,
+    LOCKED,
+    Aging,
+    Entry,
+    Miss,
+    key_id_of,
+    open_entry,
+    open_plain,
+    open_value,
+)
+from riptide.cache.restoring import bring_back, discard
 from riptide.cache.space import Part, Shard, Space
+from riptide.cache.spill.returning import Spilled
+from riptide.cache.spill.stub import is_stub
 from riptide.store.operation import Flow, Operation, ask, ask_all, identity
 from riptide.store.script import Script
-from riptide.tenants.accounts.account import ask_settled
 
 _EXISTS = Script.load("riptide.cache", "exists.lua")
 _NOW = Script.load("riptide.cache", "now.lua")
-_DISCARD = Script.load("riptide.cache", "discard.lua")
 
 _MGET_KEYS = 500
 
@@ -76,10 +86,21 @@ def value_of(core: Core, shard: Shard, digest: str, pair: Pair) -> Flow[Any]:
 
 
 def opened(core: Core, shard: Shard, digest: str, data: bytes, epoch: bytes) -> Flow[Any]:
-    """As `open_value`, decrypted; what is damaged, or encrypted for another place, is removed and counted.
+    """As `open_value`, decrypted, and brought back from the blob store; what is damaged, or encrypted for
+    another place, is removed and counted.
 
     Raises KeyUnavailable.
     """
+    value = yield from _opened_here(core, shard, digest, data, epoch)
+    if value is Miss.SPILLED:
+        (found,) = yield from bring_back(core, [Spilled(shard, digest, data)])
+        if isinstance(found, Miss):
+            return found
+        value = yield from _opened_here(core, shard, digest, found, epoch)
+    return value
+
+
+def _opened_here(core: Core, shard: Shard, digest: str, data: bytes, epoch: bytes) -> Flow[Any]:
     try:
         value = open_value(data, epoch, core.codec)
         if value is LOCKED:
@@ -93,13 +114,6 @@ def opened(core: Core, shard: Shard, digest: str, data: bytes, epoch: bytes) -> 
         yield from discard(shard, digest, data)
         return Miss.DAMAGED
     return value
-
-
-def discard(shard: Shard, digest: str, data: bytes) -> Flow[None]:
-    """Remove an entry, unless it has been replaced meanwhile."""
-    sha = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-    operation = shard.account.call(_DISCARD, [shard.entry(digest)], [sha, shard.member(digest)], int)
-    yield from ask_settled(shard.account, operation)
 
 
 def server_now(core: Core, shard: Shard) -> Flow[int]:
@@ -171,14 +185,35 @@ def _read_parts(parts: list[Part]) -> Operation[Pair]:
 
 
 def _look_closer(core: Core, parts: list[Part], reply: Pair, found: dict[str, Any]) -> Flow[None]:
-    """What is there and was no plain hit: compressed, aging, invalidated or damaged."""
+    """What is there and was no plain hit: compressed, aging, spilled, invalidated or damaged."""
     entries = iter(reply)
+    spilled: dict[str, tuple[Spilled, bytes]] = {}
     for part, epoch in zip(parts, reply[-len(parts) :], strict=True):
         for (key, digest), data in zip(part.digests.items(), entries, strict=False):
-            if data is not None and key not in found:
-                value = yield from value_of(core, part.shard, digest, [data, epoch])
+            if data is None or key in found:
+                continue
+            if epoch is not None and _is_spilled(data, epoch, core):
+                spilled[key] = Spilled(part.shard, digest, data), epoch
+                continue
+            value = yield from value_of(core, part.shard, digest, [data, epoch])
+            if not isinstance(value, Miss):
+                found[key] = value
+    if spilled:
+        whole = yield from bring_back(core, [one for one, _ in spilled.values()])
+        for (key, (one, written)), back in zip(spilled.items(), whole, strict=True):
+            if not isinstance(back, Miss):
+                value = yield from value_of(core, one.shard, one.digest, [back, written])
                 if not isinstance(value, Miss):
                     found[key] = value
+
+
+def _is_spilled(data: bytes, epoch: bytes, core: Core) -> bool:
+    if len(data) < HEADER_BYTES or not is_stub(data):
+        return False
+    try:
+        return open_value(data, epoch, core.codec) is Miss.SPILLED
+    except Damaged:
+        return False
 
 
 def exists(space: Space, key: str) -> Flow[bool]:
@@ -197,6 +232,12 @@ def entry_at(core: Core, shard: Shard, digest: str) -> Flow[Entry | Miss]:
     left = Operation(("PTTL", shard.entry(digest)), identity)
     replies = yield from ask_all([read(shard, digest), left])
     pair, expires_in_ms = replies
+    data, epoch = pair
+    if data is not None and epoch is not None and _is_spilled(data, epoch, core):
+        (found,) = yield from bring_back(core, [Spilled(shard, digest, data)])
+        if isinstance(found, Miss):
+            return found
+        pair = [found, epoch]
     value = yield from value_of(core, shard, digest, pair)
     if isinstance(value, Miss) and value is not Miss.NEGATIVE:
         return value

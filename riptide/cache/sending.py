@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from riptide.cache.accounts.room import Over, Place, write_with_room
+from riptide.cache.accounts.victims import Amount, Move
 from riptide.cache.core import Core
 from riptide.cache.encryption import lock
 from riptide.cache.entry import with_epoch
@@ -13,7 +14,7 @@ from riptide.cache.space import Shard
 from riptide.errors import QuotaExceeded, RiptideError, TenantNotActive, UnknownTenant
 from riptide.store.operation import Flow, Operation, ask, ask_all
 from riptide.store.script import Script
-from riptide.tenants.accounts.account import BEHIND, ask_settled, settle
+from riptide.tenants.accounts.account import BEHIND, Account, ask_settled, settle
 
 _WRITE = Script.load("riptide.cache", "write.lua")
 
@@ -173,18 +174,25 @@ def resolve(core: Core, item: Write, reply: Any, token: bytes = b"", *, alone: b
         if not alone:  # the first one of its batch may have made room for all
             reply = yield from ask_settled(item.shard.account, write(item, token))
         if isinstance(reply, Over):
-            place = yield from _place(core, item.shard)
+            place = yield from place_of(core, item.shard)
             size = len(item.packed)
             reply = yield from write_with_room(core.settings, place, reply, size, write(item, token))
         return bool(reply == 1)
     return False
 
 
-def _place(core: Core, shard: Shard) -> Flow[Place]:
+def place_of(core: Core, shard: Shard) -> Flow[Place]:
+    """Where a write goes that needs room."""
     space = shard.space
     facts = yield from core.tenants.learn(space.tenant)
     others = [other.account for other in space.shards if other is not shard]
-    return Place(space.tenant, shard.account, others, core.caps.of(facts), space.caps)
+    move: Move | None = None
+    if core.spill is not None and (moving := core.spill.moving).wanted:
+
+        def move(account: Account, members: Sequence[str], need: int) -> Flow[Amount]:
+            return moving.instead_of_dropping(account, facts, members, need)
+
+    return Place(space.tenant, shard.account, others, core.caps.of(facts), space.caps, move)
 
 
 def repack(item: Write, epoch: bytes) -> None:

@@ -44,6 +44,8 @@ class CacheStats(Counts):
     damaged: int = 0
     #: Encrypted entries that were found where they do not belong, or after their key was destroyed.
     foreign: int = 0
+    #: Spilled entries whose blob was gone.
+    lost: int = 0
     loads: int = 0
     #: Loads whose value was not stored, because it was invalidated or written meanwhile.
     refused: int = 0

@@ -11,6 +11,7 @@ from rich.text import Text
 from riptide.cache.access.statistics import Statistics
 from riptide.cache.accounts import audit
 from riptide.cache.accounts.audit import Difference
+from riptide.cache.spill.audit import blob_differences
 from riptide.cli import common
 from riptide.cli.warming import popular_command, warm_command
 from riptide.errors import RiptideError
@@ -20,7 +21,7 @@ from riptide.store.keys import Keys
 from riptide.store.scan import Scan
 from riptide.tenants.accounts.account import Account
 from riptide.tenants.accounts.everybody import everybody
-from riptide.tenants.facts import KnownTenants
+from riptide.tenants.facts import Facts, KnownTenants
 
 app = typer.Typer(
     help="The cache: what is done with it, warming it, and whether the accounts of it are right.",
@@ -55,7 +56,8 @@ def audit_command(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant.", show_default="all")] = None,
     as_json: common.Json = False,
 ) -> None:
-    """Recount the entries from their keys, and compare entries and bytes with the accounts, second by second.
+    """Recount the entries from their keys, and compare entries and bytes with the accounts, second by second,
+    and what is spilled with the list of its blobs.
 
     The exit code is 1 if they differ; each difference is named. Work may go on meanwhile. It goes through all
     keys of the server in small steps, and counts as a use of every entry, where eviction goes by use.
@@ -67,13 +69,16 @@ def audit_command(
             console=common.console, transient=True, disable=as_json or not common.console.is_terminal
         ) as bar,
     ):
-        tags = _tags(rt, keys, tenant)
+        several = _facts(rt, keys, tenant)
+        tags = {tag for facts in several for tag in facts.tags}
         found = _strays(rt, keys, scan, None if tenant is None else tags, bar)
         entries = 0
         for tag in bar.track(sorted(tags), description="Accounts"):
             account = Account(keys, tag)
             found += rt.store.drive(audit.differences(account))
             entries += rt.store.run(account.held()).entries
+        for facts in bar.track(several, description="Blobs"):
+            found += rt.store.drive(blob_differences(keys, facts))
     if as_json:
         common.print_json(
             {"accounts": len(tags), "entries": entries, "differences": list(map(asdict, found))}
@@ -86,11 +91,10 @@ def audit_command(
         raise RiptideError(f"{len(found)} differences between accounts and keys")
 
 
-def _tags(rt: RipTide, keys: Keys, tenant: str | None) -> set[str]:
-    """The hash tags that may hold entries."""
+def _facts(rt: RipTide, keys: Keys, tenant: str | None) -> list[Facts]:
     if tenant is not None:
-        return set(rt.store.drive(KnownTenants(keys, rt.settings.tenant).learn(tenant)).tags)
-    return {tag for facts in rt.store.drive(everybody(keys, rt.settings.tenant)) for tag in facts.tags}
+        return [rt.store.drive(KnownTenants(keys, rt.settings.tenant).learn(tenant))]
+    return rt.store.drive(everybody(keys, rt.settings.tenant))
 
 
 def _strays(rt: RipTide, keys: Keys, scan: Scan, tags: set[str] | None, bar: Progress) -> list[Difference]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Protocol
 
 import typer
@@ -23,6 +24,7 @@ from riptide.reads.aio_client import AsyncRipTide
 from riptide.reads.assembly import assemble
 from riptide.reads.context import make_context
 from riptide.state.archive.archiver import make_archiver
+from riptide.state.blobs import open_blobs
 from riptide.state.checkpoints.alarm import Alarm
 from riptide.state.checkpoints.parting import Parting
 from riptide.state.live.following import Following
@@ -172,7 +174,7 @@ def archiving(settings: Settings) -> AbstractContextManager[None]:
 def keepers(settings: Settings) -> list[Beside]:
     """Who looks after the cache's accounts, and after sessions."""
     who = new_member(settings.distributed.node_id)
-    return [Keeper(settings, who), SessionKeeper(settings, who)]
+    return [Keeper(settings, who, partial(open_blobs, settings.blobs)), SessionKeeper(settings, who)]
 
 
 def keeping_accounts(settings: Settings) -> AbstractContextManager[None]:

@@ -143,6 +143,7 @@ LIVE = frozenset(
         "cache.max_entry_size_bytes",
         "cache.max_memory_bytes",
         "cache.eviction_policy",
+        "cache.enable_spill",
         "cache.enable_compression",
         "cache.compression_algorithm",
         "cache.compression_threshold_bytes",

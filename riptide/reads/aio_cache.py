@@ -16,6 +16,8 @@ from riptide.cache.entry import Entry, Miss
 from riptide.cache.loading import RAISE, Job, Load, Warmed
 from riptide.cache.popularity.reading import Popular, popular
 from riptide.cache.space import Space
+from riptide.cache.spill.figures import EntryFigures, entry_figures
+from riptide.cache.spill.spill import Spill
 from riptide.cache.stats import CacheStats
 from riptide.cache.writing import Keeping
 from riptide.clock import Clock
@@ -53,10 +55,11 @@ class AsyncCache:
         clock: Clock | None = None,
         ring: KeyRing | None = None,
         publisher: Publisher | None = None,
+        spill: Spill | None = None,
     ) -> None:
         """With a `publisher` what is done is reported, for `statistics`."""
         self._store = store
-        self._core = Core(keys, settings, tenants, clock, ring=ring, clustered=store.clustered)
+        self._core = Core(keys, settings, tenants, clock, ring=ring, spill=spill, clustered=store.clustered)
         self._buffer = WriteBuffer(settings)
         self._flushing = asyncio.Lock()
         self._background = AsyncBackground(self.flush, settings, self._count_error)
@@ -324,6 +327,10 @@ class AsyncCache:
         counted; without a `namespace` those of all. Empty for a tenant whose data is encrypted."""
         name = DEFAULT_TENANT if tenant is None else tenant
         return await self._drive(popular(self._core.keys, self._core.tenants, name, namespace, top))
+
+    async def figures(self) -> EntryFigures:
+        """What the entries of all tenants take, and what was spilled and restored."""
+        return await self._drive(entry_figures(self._core.keys, self._core.tenants.settings))
 
     async def aclose(self) -> None:
         """Stop the tasks, flush and report. The store is its owner's to close."""

@@ -38,7 +38,13 @@ class AsyncRipTide:
         self.settings = parts.settings
         self.store = store
         self.cache = AsyncCache(
-            store, parts.keys, parts.settings.cache, parts.known, ring=parts.ring, publisher=parts.reporter
+            store,
+            parts.keys,
+            parts.settings.cache,
+            parts.known,
+            ring=parts.ring,
+            publisher=parts.reporter,
+            spill=parts.spill,
         )
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = AsyncTenants(store, parts.registry, export)

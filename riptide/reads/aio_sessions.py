@@ -47,6 +47,10 @@ class AsyncSessionsFace:
         remove: Sequence[str] = (),
         tenant: str | None = None,
     ) -> bool:
+        if not remove:
+            operation = self._sessions.update_at_once(tenant, session_id, values or {})
+            if operation is not None and (done := await self._store.run(operation)) is not None:
+                return done
         return await self._store.drive(self._sessions.update(tenant, session_id, values or {}, remove))
 
     async def replace(self, session_id: str, data: Mapping[str, Any], *, tenant: str | None = None) -> bool:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from riptide.cache.spill.spill import Spill, make_spill
 from riptide.clock import Clock, SystemClock
 from riptide.config import Loaded, RedisUrl, Settings, load
 from riptide.config.live import Live
@@ -52,6 +53,7 @@ class Parts:
     ring: KeyRing
     data_keys: DataKeys
     sessions: Sessions
+    spill: Spill
     live: Live
     configuration: Configuration
     following: Following
@@ -95,6 +97,7 @@ def assemble(
     reporter = publisher if settings.performance.enable_monitoring and clock is None else None
     sessions = Sessions(keys, settings, known, ring, partial(open_blobs, settings.blobs), blocking)
     live.on_change(("cache", "security", "tenant"), lambda _: quotas.renew())
+    live.on_change(("tenant",), lambda _: sessions.renew())
     resting, services = Resting(keys, models), Services(keys)
     following = Following(live, Versions(keys), os.environ, registry.renew_plans)
     offering = Offering(settings.cache.key_prefix, publisher, partial(open_blobs, settings.blobs), blocking)
@@ -113,6 +116,7 @@ def assemble(
         ring,
         data_keys,
         sessions,
+        make_spill(keys, settings, partial(open_blobs, settings.blobs), blocking),
         live,
         Configuration(live, Versions(keys), services, resting, offering, check),
         following,

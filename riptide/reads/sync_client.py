@@ -36,7 +36,13 @@ class RipTide:
         self.settings = parts.settings
         self.store = store
         self.cache = Cache(
-            store, parts.keys, parts.settings.cache, parts.known, ring=parts.ring, publisher=parts.reporter
+            store,
+            parts.keys,
+            parts.settings.cache,
+            parts.known,
+            ring=parts.ring,
+            publisher=parts.reporter,
+            spill=parts.spill,
         )
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = Tenants(store, parts.registry, export)

@@ -63,6 +63,10 @@ class SessionsFace:
 
         False if there is no such session.
         """
+        if not remove:
+            operation = self._sessions.update_at_once(tenant, session_id, values or {})
+            if operation is not None and (done := self._store.run(operation)) is not None:
+                return done
         return self._store.drive(self._sessions.update(tenant, session_id, values or {}, remove))
 
     def replace(self, session_id: str, data: Mapping[str, Any], *, tenant: str | None = None) -> bool:

@@ -23,6 +23,8 @@ def encode_json(value: Any, refused: str, cure: str = "pass what JSON can hold")
 
 
 def _may_be_unreadable(encoded: bytes) -> bool:
+    if len(encoded) <= _JSON_DEPTH:
+        return False
     if encoded.count(b"[") + encoded.count(b"{") > _JSON_DEPTH:
         return True
     return len(encoded) > _LONGEST_NUMBER and b"0" * (_LONGEST_NUMBER + 1) in encoded.translate(_DIGITS)

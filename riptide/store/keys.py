@@ -167,6 +167,12 @@ class Keys:
         """Sorted set: namespaces whose entries an invalidation left behind -> when that was, server ms."""
         return f"{self.prefix}:account:{{{tag}}}:garbage"
 
+    def entry_blobs(self, tenant: str) -> str:
+        """Sorted set, in the tenant's own slot: `<name of the blob>:<its bytes>` of each blob that holds an
+        entry -> the second at which that expires; 0: nobody needs it; minus a second: what was begun can be
+        judged then."""
+        return f"{self.account(tenant)}:blobs"
+
     # A tenant's sessions: all in its own slot, however many shards its cache has, so that their number is
     # exact.
     def session(self, tenant: str, session_id: str) -> str:

@@ -74,6 +74,9 @@ def _fill_by_hand(deployment: Deployment, tenant: str, shards: int) -> None:
         client.hset(keys.load_times(partition, tenant), "pages:k1", 7)
     invoice = Invoice(number=MONTH, tenant=tenant, month=MONTH, currency="EUR", issued_ms=1, total_micros=5)
     client.hset(keys.invoices(tenant), MONTH, invoice.model_dump_json())
+    member = f"entries/{tenant}/0/1-{'0' * 24}-{'0' * 32}-pages:7"
+    client.zadd(keys.entry_blobs(tenant), {member: 2**33})
+    client.hset(keys.account(tenant), "storage", 7)
     client.hset(keys.keyring(tenant), "1", f'{{"tenant": "{tenant}"}}')
     for tag in [tenant] if shards == 1 else [f"{tenant}.{n}" for n in range(shards)]:
         client.set(keys.lease(tag, "pages", "0" * 32), "lease", px=3_600_000)

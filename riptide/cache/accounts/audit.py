@@ -58,7 +58,7 @@ def differences(account: Account) -> Flow[list[Difference]]:
     found: list[Difference] = []
     second, members = 0, list[str]()
     while True:
-        rows = yield from _listed(account, second, 0)
+        rows = yield from listed_members(account, second, 0)
         if not rows:
             break
         groups = [(at, [member for member, _ in own]) for at, own in groupby(rows, key=lambda row: row[1])]
@@ -72,7 +72,9 @@ def differences(account: Account) -> Flow[list[Difference]]:
     return found + (yield from _sums(account))
 
 
-def _listed(account: Account, after: int, skip: int) -> Flow[list[tuple[str, int]]]:
+def listed_members(account: Account, after: int, skip: int) -> Flow[list[tuple[str, int]]]:
+    """Some entries that expire after a second, with theirs, but for so many of the first ones."""
+
     def parse(reply: Any) -> list[tuple[str, int]]:
         return [(name.decode(), int(at)) for name, at in zip(reply[::2], reply[1::2], strict=True)]
 
@@ -82,7 +84,7 @@ def _listed(account: Account, after: int, skip: int) -> Flow[list[tuple[str, int
 def _all_of(account: Account, second: int) -> Flow[list[str]]:
     """The members of one second."""
     members: list[str] = []
-    while rows := (yield from _listed(account, second - 1, len(members))):
+    while rows := (yield from listed_members(account, second - 1, len(members))):
         members += [member for member, at in rows if at == second]
         if rows[-1][1] != second:
             break

@@ -5,19 +5,22 @@ where all tenants together hold more than `cache.max_memory_bytes`. Whatever it 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from riptide.cache.accounts.caps import CapArguments, caps_of
 from riptide.cache.accounts.lending import shift
 from riptide.cache.accounts.shares import Holding, excesses
 from riptide.cache.accounts.sweeping import Walk
-from riptide.cache.accounts.victims import Amount, free
+from riptide.cache.accounts.victims import Amount, Move, free
+from riptide.cache.spill.spilling import Spilling
 from riptide.config import Settings
+from riptide.errors import BlobError, ConfigError
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, ask_all
 from riptide.store.sync import Store
 from riptide.tenants.accounts.account import Account, Balance, settle
+from riptide.tenants.accounts.blobs import SpillBlobs
 from riptide.tenants.accounts.everybody import everybody
 from riptide.tenants.accounts.keeping import Keeping
 from riptide.tenants.facts import Facts
@@ -34,17 +37,28 @@ _STEPS_PER_PASS = 20
 class _Kept(NamedTuple):
     """An account, whose it is, and the weight of its claim to a share."""
 
-    tenant: str
+    facts: Facts
     account: Account
     weight: int
     caps: CapArguments
 
+    @property
+    def tenant(self) -> str:
+        return self.facts.tenant
+
 
 class Keeper(Keeping):
-    """Keeps accounts until `stop()`. `name` tells it from those of other processes."""
+    """Keeps accounts until `stop()`. `name` tells it from those of other processes. With `open_blobs` entries
+    are spilled, where that is configured."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
+    def __init__(
+        self, settings: Settings, name: str, open_blobs: Callable[[], SpillBlobs] | None = None
+    ) -> None:
         super().__init__(settings, "accounts", name, "riptide.cache")
+        self._spilling = (
+            Spilling(self._keys, settings, open_blobs, lambda function: function()) if open_blobs else None
+        )
+        self._spill_at = 0.0
         self._kept: list[_Kept] = []
         self._learnt = -_LEARN_AGAIN_SECONDS
         self._walks: dict[str, Walk] = {}
@@ -62,9 +76,10 @@ class Keeper(Keeping):
         balances = self._balances()
         self._mend(balances)
         swept = self._sweep(balances)
+        spilled = self._spill(store)
         evicted = self._evict(balances)
         full = sum(balance.bytes for balance in balances) > self._settings.cache.max_memory_bytes // 2
-        self._pause = _SHORTEST if swept or evicted or full else min(_LONGEST, 2 * self._pause)
+        self._pause = _SHORTEST if swept or spilled or evicted or full else min(_LONGEST, 2 * self._pause)
         return max(self._pause, _REST * (time.monotonic() - started))
 
     def _balances(self) -> list[Balance]:
@@ -108,6 +123,25 @@ class Keeper(Keeping):
                     break
         return bool(dirty)
 
+    def _spill(self, store: Store) -> bool:
+        """Move entries out where they take too much; whether there was anything to do."""
+        if self._spilling is None or time.monotonic() < self._spill_at:
+            return False
+        started = time.monotonic()
+        try:
+            done = store.drive(self._spilling.spill(None, None, lambda *_: None, self._stopped.is_set))
+        except (BlobError, ConfigError) as error:
+            self._spill_at = time.monotonic() + _LONGEST
+            self._log.warning("cannot spill entries", error=str(error))
+            return False
+        ended = time.monotonic()
+        self._spill_at = ended + max(_REST * (ended - started), _LONGEST if done.nothing else 0.0)
+        if not done.nothing:
+            self._log.info(
+                "spilled", entries=done.entries, bytes=done.bytes, blobs=done.blobs, full=done.full
+            )
+        return not done.nothing
+
     def _evict(self, balances: Sequence[Balance]) -> bool:
         """Make room where all together hold too much."""
         assert self._store is not None
@@ -117,10 +151,17 @@ class Keeper(Keeping):
         holdings = [Holding(b.bytes, kept.weight) for b, kept in zip(balances, self._kept, strict=True)]
         for kept, excess in zip(self._kept, excesses(holdings, cache.max_memory_bytes), strict=True):
             if excess and not self._stopped.is_set():
-                flow = free(kept.account, Amount(0, excess), cache.eviction_policy, "deployment")
+                move = self._moving(kept.facts)
+                flow = free(kept.account, Amount(0, excess), cache.eviction_policy, "deployment", move)
                 freed = self._store.drive(flow)
                 self._log.info("evicted", tenant=kept.account.tag, entries=freed.entries, bytes=freed.bytes)
         return True
+
+    def _moving(self, facts: Facts) -> Move | None:
+        if self._spilling is None or not self._spilling.moving.wanted:
+            return None
+        moving = self._spilling.moving
+        return lambda account, members, need: moving.instead_of_dropping(account, facts, members, need)
 
 
 def _settled(accounts: Sequence[Account]) -> Flow[list[Balance]]:
@@ -135,7 +176,7 @@ def _all_accounts(keys: Keys, settings: Settings) -> Flow[list[_Kept]]:
     caps = caps_of(settings.cache, settings.tenant)
     found = yield from everybody(keys, settings.tenant)
     return [
-        _Kept(facts.tenant, Account(keys, tag), _weight(settings, facts), caps.arguments(facts.shards))
+        _Kept(facts, Account(keys, tag), _weight(settings, facts), caps.arguments(facts.shards))
         for facts in found
         for tag in facts.tags
     ]

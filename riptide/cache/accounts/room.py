@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from riptide.cache.accounts.caps import CapArguments
 from riptide.cache.accounts.lending import Part, borrow
-from riptide.cache.accounts.victims import NOTHING, Amount, free
+from riptide.cache.accounts.victims import NOTHING, Amount, Move, free
 from riptide.config import CacheSettings
 from riptide.errors import QuotaExceeded
 from riptide.store.operation import Flow, Operation, ask_all
@@ -42,7 +42,8 @@ class Over(NamedTuple):
 class Place:
     """Where a write goes: the account of its slot, those of the tenant's other shards, and the caps of all.
 
-    `arguments` is how a script is told of the caps of one shard.
+    `arguments` is how a script is told of the caps of one shard. With `move`, what gives way is kept
+    elsewhere.
     """
 
     tenant: str
@@ -50,6 +51,7 @@ class Place:
     others: Sequence[Account]
     most: Amount
     arguments: CapArguments
+    move: Move | None = None
 
 
 def write_with_room(
@@ -91,9 +93,8 @@ def _make_room(
     here = would - sum((part.held for part in parts), NOTHING)
     shards: list[tuple[int, Part | None]] = [(here.bytes, None), *((part.held.bytes, part) for part in parts)]
     for _, part in sorted(shards, key=lambda shard: shard[0], reverse=True):
-        freed = yield from free(
-            part.account if part else place.account, need, settings.eviction_policy, "policy"
-        )
+        account = part.account if part else place.account
+        freed = yield from free(account, need, settings.eviction_policy, "policy", place.move)
         need -= freed
         if part is None:
             freed_here = freed

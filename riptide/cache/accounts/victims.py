@@ -1,7 +1,7 @@
 """Which entries give way: garbage first, then by policy. Chosen here, removed by scripts."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from riptide.cache.entry import TAG_BYTES
@@ -54,18 +54,23 @@ class Sample(NamedTuple):
     members: list[str]
 
 
-def free(account: Account, need: Amount, policy: str, why: str) -> Flow[Amount]:
+#: Moves some of an account's entries out of memory, the first ones first, and keeps them; so many bytes are
+#: needed. Answers how many it freed.
+Move = Callable[[Account, Sequence[str], int], Flow[Amount]]
+
+
+def free(account: Account, need: Amount, policy: str, why: str, move: Move | None = None) -> Flow[Amount]:
     """Remove entries until what is needed is freed, or nothing is left; answers how much that was.
 
-    Those that the policy chose are counted as `why`. For 'reject' it chooses as 'lru' does: the caller knows
-    that something has to go.
+    Those that the policy chose are counted as `why`. With `move` they are moved, as far as that can be. For
+    'reject' it chooses as 'lru' does: the caller knows that something has to go.
     """
     yield from settle(account)
     freed, fruitless = NOTHING, 0
     while not (need - freed).none and fruitless < _FRUITLESS:
-        step = yield from _step(account, _wanted(need - freed, freed), policy, why)
+        step = yield from _step(account, need - freed, _wanted(need - freed, freed), policy, why, move)
         freed += step
-        fruitless = 0 if step.entries else fruitless + 1
+        fruitless = fruitless + 1 if step.none else 0
     return freed
 
 
@@ -75,22 +80,31 @@ def _wanted(need: Amount, before: Amount) -> int:
     return max(1, min(_MOST_EVICTED, max(need.entries, by_size)))
 
 
-def _step(account: Account, wanted: int, policy: str, why: str) -> Flow[Amount]:
+def _step(
+    account: Account, need: Amount, wanted: int, policy: str, why: str, move: Move | None
+) -> Flow[Amount]:
     exact = policy in {"ttl", "random"}
     count = wanted if exact else min(_MOST_SAMPLED, max(_LEAST_SAMPLED, wanted * _SAMPLED_PER_VICTIM))
-    sample = yield from ask(_choose(account, count, policy))
+    sample = yield from ask(propose(account, count, policy))
     if sample.marked:
-        wide = yield from ask(_choose(account, _MOST_SAMPLED, "random"))
+        wide = yield from ask(propose(account, _MOST_SAMPLED, "random"))
         swept = yield from sweep(account, [m for m in wide.members if namespace_of(m) in wide.marked])
         if swept.entries:
             return swept
     if not sample.members:
         return NOTHING
     members = sample.members if exact else (yield from _least_used(account, sample.members, policy))
+    if move is not None and not need.entries:
+        # Rather is something moved that was used later than something dropped.
+        moved = yield from move(account, members, need.bytes)
+        if moved.bytes:
+            return moved
     return (yield from _evict(account, members[:wanted], why))
 
 
-def _choose(account: Account, count: int, policy: str) -> Operation[Sample]:
+def propose(account: Account, count: int, policy: str) -> Operation[Sample]:
+    """Up to so many that could give way."""
+
     def parse(reply: Any) -> Sample:
         marked, members = ([name.decode() for name in part] for part in reply)
         return Sample(frozenset(marked), members)

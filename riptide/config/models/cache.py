@@ -56,6 +56,11 @@ class CacheSettings(Section):
         "lru",
         description="What gives way when memory is full, see docs/cache.md; 'reject' refuses the write.",
     )
+    enable_spill: bool = Field(
+        False,
+        description="Move entries that would give way, or that were not used for longest, to the blob store; "
+        "they come back when they are read. Those under 1 KiB are dropped as without it.",
+    )
     enable_compression: bool = Field(True, description="Compress values where that saves at least 10 %.")
     compression_algorithm: Annotated[Literal["auto", "none", "lz4", "zstd"], AnyCase] = Field(
         "auto", description="'auto' takes LZ4 up to 100 KiB and zstd above; or one algorithm for all."

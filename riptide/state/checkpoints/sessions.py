@@ -12,10 +12,11 @@ from riptide.state.checkpoints.dumping import ENOUGH_BYTES
 from riptide.state.checkpoints.framing import Row
 from riptide.state.checkpoints.rows import SESSION
 from riptide.state.checkpoints.sections import tag_of, tenant_of_key
-from riptide.state.spill.blob import name_in, size_in, unpack_blob
+from riptide.state.spill.blob import unpack_blob
 from riptide.store.operation import Operation
 from riptide.store.script import Script
 from riptide.store.sync import Store
+from riptide.tenants.accounts.blobs import name_in, size_in
 
 _DUMP = Script.load("riptide.state", "dump_sessions.lua")
 _KEYS_PER_CALL = 100

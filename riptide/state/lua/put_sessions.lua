@@ -1,14 +1,15 @@
 #!lua flags=allow-oom
 -- Puts sessions of a checkpoint back, where there are none of that name, and into all that is kept about sessions. One
 -- that has ended meanwhile stays ended.
--- KEYS: for each tenant six, and then its sessions: account; index of sessions; record; sessions by user; spilled sessions;
---       blobs
+-- KEYS: for each tenant seven, and then its sessions: account; index of sessions; record; sessions by user; spilled
+--       sessions; blobs; account of the tenant
 -- ARGV: 1 '1' to tell only; 2 ms at which the names of the blobs were made; 3 ms after which they may have been taken for
 --       orphans; then for each tenant: incarnation, '' for one without a record; how many sessions; and of each: id; the
 --       second at which it expires; its size; digest of its user; the blob that its data is in, or ''; how many fields and
 --       values; field, value, ...
 -- Returns: for each tenant how many sessions were put back, or would be; -1 if another tenant has the id; -2 if the account
 --          has to be settled first; nothing at all if that took too long
+-- include: riptide.tenants.accounts storage.lua
 local time = redis.call('TIME')
 local only_tell = ARGV[1] == '1'
 if time[1] * 1000 - ARGV[2] > tonumber(ARGV[3]) then return {} end
@@ -25,7 +26,7 @@ local function put(KEYS, first)
   local function list(set, score, member)
     set[#set + 1], set[#set + 2] = score, member
   end
-  for i = 7, 6 + number do
+  for i = 8, 7 + number do
     local id, expires, size, user, blob, fields = unpack(ARGV, from, from + 5)
     expires, from = tonumber(expires), from + 6 + fields
     if ready and expires > math.max(at, second) and redis.call('EXISTS', KEYS[i]) == 0 then
@@ -47,14 +48,14 @@ local function put(KEYS, first)
   for place, set in pairs({[2] = index, [4] = users, [5] = spilled, [6] = blobs}) do
     if #set > 0 then redis.call('ZADD', KEYS[place], unpack(set)) end
   end
-  if storage > 0 then redis.call('HINCRBY', KEYS[1], 'storage', storage) end
+  if storage > 0 then store(KEYS[1], KEYS[7], 'storage:sessions:at', second, storage) end
   if ready and not only_tell then keep() end
   return from, not mine and -1 or not ready and -2 or put_back
 end
 
 local reply, first, key = {}, 4, 1
 while key <= #KEYS do
-  local last = key + 5 + ARGV[first + 1]
+  local last = key + 6 + ARGV[first + 1]
   first, reply[#reply + 1] = put({unpack(KEYS, key, last)}, first)
   key = last + 1
 end

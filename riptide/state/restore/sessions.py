@@ -17,12 +17,12 @@ from riptide.state.clock import clock
 from riptide.state.restore.report import Report
 from riptide.state.restore.tenants import Tenants
 from riptide.state.sessions.packing import DATA
-from riptide.state.spill.blob import fresh_name, member_of, pack_blob
-from riptide.state.spill.operations import SWAP_MS
+from riptide.state.spill.blob import PREFIX, pack_blob
 from riptide.store.keys import Keys
 from riptide.store.operation import Arg, Operation
 from riptide.store.script import Script
 from riptide.store.sync import Store
+from riptide.tenants.accounts.blobs import SWAP_MS, fresh_name, member_of
 from riptide.tenants.accounts.sessions import session_levels
 from riptide.tenants.facts import Facts
 
@@ -113,6 +113,7 @@ class SessionsRestore:
         for tenant, some in _by_tenant(group):
             names += [keys.session_account(tenant), keys.session_index(tenant), keys.record(tenant)]
             names += [keys.session_users(tenant), keys.session_spilled(tenant), keys.session_blobs(tenant)]
+            names.append(keys.account(tenant))
             start = keys.session(tenant, "")
             names += [start + one.id.decode() for one, _ in some]
             args += (self._tenants.incarnation(tenant) or "", len(some))
@@ -139,7 +140,7 @@ class SessionsRestore:
         fields = dict(zip(one.items[::2], one.items[1::2], strict=True))
         data = {name.decode(): value for name, value in fields.items() if name.startswith(DATA.encode())}
         facts = Facts(one.tenant, self._tenants.incarnation(one.tenant) or "")
-        name, blob = fresh_name(facts, now_ms), pack_blob(one.id.decode(), data)
+        name, blob = fresh_name(PREFIX, facts, now_ms), pack_blob(one.id.decode(), data)
         self._blobs.put(name, blob)
         member = member_of(name, len(blob))
         size = b"%d" % (8 + len(fields[b"meta"]) + len(member))

@@ -69,7 +69,7 @@ class Stored:
 class Home:
     """Where a tenant's sessions are. Built once, because each call needs all of it."""
 
-    __slots__ = ("blobs", "facts", "names", "prefix", "users")
+    __slots__ = ("account", "blobs", "facts", "names", "prefix", "users")
 
     def __init__(self, keys: Keys, facts: Facts) -> None:
         tenant = facts.tenant
@@ -80,6 +80,7 @@ class Home:
         #: Two more of those that may move its data.
         self.blobs = keys.session_spilled(tenant), keys.session_blobs(tenant)
         self.users = keys.session_users(tenant)
+        self.account = keys.account(tenant)
 
 
 class Place:
@@ -104,6 +105,10 @@ class Place:
     @property
     def blobs(self) -> tuple[str, str]:
         return self._home.blobs
+
+    @property
+    def tenant_account(self) -> str:
+        return self._home.account
 
     @property
     def head(self) -> list[Arg]:
@@ -136,6 +141,11 @@ class Place:
         bounds: list[Arg] = [MOST_BYTES, MOST_FIELDS + _OWN_FIELDS]
         args = [*self.head, *bounds, len(remove), *(DATA + name for name in remove), *_flat(fields)]
         return _UPDATE.call(self.names, args, answer(_changed))
+
+    def update_at_once(self, fields: Mapping[str, bytes]) -> Operation[bool | None]:
+        """None where nothing was done, because more has to be."""
+        args = [*self.head, MOST_BYTES, MOST_FIELDS + _OWN_FIELDS, 0, *_flat(fields)]
+        return _UPDATE.call(self.names, args, _done)
 
     def replace(self, fields: Mapping[str, bytes]) -> Operation[int | Spilled | TooLarge]:
         args = [*self.head, MOST_BYTES, *_flat(fields)]
@@ -195,6 +205,10 @@ def _flat(fields: Mapping[str, bytes]) -> list[Arg]:
 
 def _created(reply: Any) -> Created | Over:
     return Over(*reply[1:]) if reply[0] == b"over" else Created(*reply)
+
+
+def _done(reply: Any) -> bool | None:
+    return bool(reply) if type(reply) is int else None
 
 
 def _changed(reply: Any) -> int | Spilled | TooLarge:

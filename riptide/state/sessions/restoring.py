@@ -9,9 +9,10 @@ from riptide.errors import BlobNotFound, RiptideError, ServerRefused
 from riptide.state.blobs import Blobs
 from riptide.state.sessions.access import Access
 from riptide.state.sessions.operations import Place, Stored
-from riptide.state.spill.blob import name_in, unpack_blob
+from riptide.state.spill.blob import unpack_blob
 from riptide.store.operation import Call, Flow, ask
 from riptide.tenants.accounts.account import FactsOutdated
+from riptide.tenants.accounts.blobs import name_in
 from riptide.tenants.keyring.ring import Blocking
 
 _TRIES = 10

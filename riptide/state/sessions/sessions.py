@@ -7,6 +7,7 @@ from typing import Any
 
 from riptide.config import Settings
 from riptide.errors import InvalidInput, RiptideError
+from riptide.names import DEFAULT_TENANT, check_tenant
 from riptide.state.blobs import Blobs
 from riptide.state.sessions.access import Access
 from riptide.state.sessions.bounds import check_cursor, check_removed, check_size, exceeded, was_there
@@ -26,7 +27,7 @@ from riptide.state.sessions.session import (
 )
 from riptide.state.spill.figures import SpillFigures, figures_of
 from riptide.store.keys import Keys
-from riptide.store.operation import Flow, ask, ask_all
+from riptide.store.operation import Flow, Operation, ask, ask_all
 from riptide.tenants.accounts.everybody import everybody
 from riptide.tenants.accounts.sessions import SessionLevels, session_levels
 from riptide.tenants.facts import KnownTenants
@@ -53,8 +54,12 @@ class Sessions:
         self._keys, self._known = keys, known
         self._access = Access(keys, known, ring)
         self._restoring = Restoring(self._access, open_blobs, blocking)
-        self._settings = settings.state
-        self._most = Limits(settings).defaults["active_sessions"]
+        self._settings = settings
+        self.renew()
+
+    def renew(self) -> None:
+        """The settings that tell how many sessions a tenant may have have changed."""
+        self._most = Limits(self._settings).defaults["active_sessions"]
 
     def create(
         self,
@@ -65,7 +70,7 @@ class Sessions:
         about: Mapping[str, Any],
     ) -> Flow[Session]:
         meta = metadata(user_id, **about)
-        seconds = self._settings.session_timeout_seconds if ttl is None else check_ttl(ttl)
+        seconds = self._settings.state.session_timeout_seconds if ttl is None else check_ttl(ttl)
         plain = pack_meta(meta) | pack(check_data(data))
         check_size(plain)
         write = partial(self._create, seconds, digest_of(user_id), plain)
@@ -101,6 +106,20 @@ class Sessions:
         data = {name[first:]: value for name, value in values.items()}
         return Session(*(*_info(place, found, meta), data))
 
+    def update_at_once(
+        self, tenant: str | None, session_id: str, values: Mapping[str, Any]
+    ) -> Operation[bool | None] | None:
+        """The same as `update` in one call, for nearly every change; None: it takes more.
+
+        Where the call answers None nothing was done, and `update` has to.
+        """
+        facts = self._known.known(DEFAULT_TENANT if tenant is None else check_tenant(tenant))
+        if facts is None or facts.key or facts.status != "active":
+            return None
+        plain = pack(check_data(values))
+        check_size(plain)
+        return self._access.place(facts, check_session_id(session_id)).update_at_once(plain)
+
     def update(
         self, tenant: str | None, session_id: str, values: Mapping[str, Any], remove: Sequence[str]
     ) -> Flow[bool]:
@@ -110,7 +129,7 @@ class Sessions:
         return (yield from self._access.keeping_up(tenant, check_session_id(session_id), write))
 
     def _update(self, plain: Fields, gone: Sequence[str], place: Place) -> Flow[bool]:
-        fields = yield from self._access.lock(place, plain)
+        fields = (yield from self._access.lock(place, plain)) if place.facts.key else plain
         for _ in range(_TRIES):
             changed = yield from self._access.settled(place, place.update(fields, gone))
             if not isinstance(changed, Spilled):

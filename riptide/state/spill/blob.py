@@ -3,49 +3,17 @@
 The values in them are as they were on the server: those of an encrypted tenant stay encrypted.
 """
 
-import secrets
 from collections.abc import Mapping
 
 from xxhash import xxh3_64_digest
 
 from riptide.errors import Damaged
 from riptide.streams.message import Malformed, pack_fields, unpack_fields
-from riptide.tenants.facts import NO_INCARNATION, Facts
 
+#: Their names tell nothing of the session, whose id is a secret.
 PREFIX = "sessions/"
 _MAGIC = b"RTS\x01"
 _CHECKSUM_BYTES = 8
-
-
-def folder_of(tenant: str, incarnation: str) -> str:
-    """What the names of all blobs of a tenant's incarnation begin with."""
-    return f"{PREFIX}{tenant}/{incarnation or NO_INCARNATION}/"
-
-
-def fresh_name(facts: Facts, now_ms: int) -> str:
-    """A name that was never used. It tells since when there can be such a blob, so that orphans are known;
-    and nothing of the session, whose id is a secret."""
-    return f"{folder_of(facts.tenant, facts.incarnation)}{now_ms}-{secrets.token_hex(12)}"
-
-
-def written_ms(name: str) -> int | None:
-    """When a blob of that name was about to be written; None if it is none of these."""
-    stamp = name.rpartition("/")[2].partition("-")[0]
-    return int(stamp) if stamp.isascii() and stamp.isdigit() else None
-
-
-def member_of(name: str, size: int) -> str:
-    """How a blob stands on the server."""
-    return f"{name}:{size}"
-
-
-def name_in(member: str) -> str:
-    return member.rpartition(":")[0]
-
-
-def size_in(member: str) -> int:
-    """Bytes of the blob."""
-    return int(member.rpartition(":")[2])
 
 
 def pack_blob(session_id: str, fields: Mapping[str, bytes]) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from riptide.tenants.accounts.averages import average_ms
 from riptide.tenants.accounts.sessions import SessionLevels
 
 
@@ -33,10 +34,6 @@ def figures_of(levels: Iterable[SessionLevels]) -> SpillFigures:
         sum(one.storage_bytes for one in several),
         spilled,
         restored,
-        _average_ms(sum(one.spill_us for one in several), spilled),
-        _average_ms(sum(one.restore_us for one in several), restored),
+        average_ms(sum(one.spill_us for one in several), spilled),
+        average_ms(sum(one.restore_us for one in several), restored),
     )
-
-
-def _average_ms(microseconds: int, count: int) -> float:
-    return round(microseconds / 1000 / count, 3) if count else 0.0

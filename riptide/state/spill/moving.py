@@ -15,11 +15,12 @@ from typing import NamedTuple
 from riptide.errors import RiptideError
 from riptide.state.blobs import Blobs
 from riptide.state.sessions.operations import Place, Stored
-from riptide.state.spill.blob import fresh_name, member_of, name_in, pack_blob
-from riptide.state.spill.operations import Full, Read, Written, read, swap
+from riptide.state.spill.blob import PREFIX, pack_blob
+from riptide.state.spill.operations import Full, Read, read, swap
 from riptide.store.keys import Keys
 from riptide.store.operation import Call, Flow, ask, ask_all
 from riptide.tenants.accounts.account import BEHIND, FactsOutdated
+from riptide.tenants.accounts.blobs import Written, fresh_name, member_of, name_in
 from riptide.tenants.accounts.sessions import session_levels
 from riptide.tenants.keyring.ring import Blocking
 
@@ -43,14 +44,16 @@ class Moved(NamedTuple):
 class Moving:
     """`most` is how many bytes of blobs a tenant may have whose record does not say, -1: unlimited."""
 
-    def __init__(self, keys: Keys, blobs: Callable[[], Blobs], blocking: Blocking, most: int) -> None:
+    def __init__(
+        self, keys: Keys, blobs: Callable[[], Blobs], blocking: Blocking, most: Callable[[], int]
+    ) -> None:
         self._keys, self._blobs, self._blocking, self._most = keys, blobs, blocking, most
 
     def move(self, places: Sequence[Place]) -> Flow[Moved]:
         """Raises BlobError if a blob could not be written, after the others were swapped."""
         found = yield from ask_all([read(place) for place in places])
         todo = [(p, f) for p, f in zip(places, found, strict=True) if f.session and _is_worth_it(f.session)]
-        wanted = [(fresh_name(place.facts, one.now_ms), _packed(place, one)) for place, one in todo]
+        wanted = [(fresh_name(PREFIX, place.facts, one.now_ms), _packed(place, one)) for place, one in todo]
         written: list[Written | RiptideError] = yield Call(
             partial(self._blocking, partial(self._write_all, wanted))
         )
@@ -71,7 +74,7 @@ class Moving:
     def _swap(self, place: Place, found: Read, blob: Written) -> Flow[Moved]:
         while True:
             try:
-                freed = yield from ask(swap(place, found, blob, self._most))
+                freed = yield from ask(swap(place, found, blob, self._most()))
             except FactsOutdated:  # the tenant is being purged, or another one
                 return Moved()
             if freed is not BEHIND:

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from riptide.state.sessions.operations import Place, Stored, stored
 from riptide.store.keys import Keys
-from riptide.store.operation import Arg, Operation
+from riptide.store.operation import Operation
 from riptide.store.script import Script
 from riptide.tenants.accounts.account import answer
+from riptide.tenants.accounts.blobs import SWAP_MS, Written
 
 _PACKAGE = "riptide.state.spill"
 _READ = Script.load(_PACKAGE, "read_timed.lua")
@@ -16,13 +17,6 @@ _SAMPLE = Script.load(_PACKAGE, "sample.lua")
 _DUE = Script.load(_PACKAGE, "due.lua")
 _DROP = Script.load(_PACKAGE, "drop.lua")
 _STRAYS = Script.load(_PACKAGE, "strays.lua")
-_KNOWN = Script.load(_PACKAGE, "known.lua")
-_MEMORY = Script.load(_PACKAGE, "memory.lua")
-
-#: So long after it was read a session can be swapped for its blob. A blob of twice that age to which nobody
-#: refers is an orphan for good.
-SWAP_MS = 15 * 60_000
-ORPHAN_MS = 2 * SWAP_MS
 
 
 class Full(NamedTuple):
@@ -35,15 +29,6 @@ class Full(NamedTuple):
 class Read(NamedTuple):
     now_ms: int
     session: Stored | None
-
-
-class Written(NamedTuple):
-    """A blob that holds a session's data: what stands for it on the server, its bytes, and how long it
-    took."""
-
-    member: str
-    size: int
-    microseconds: int
 
 
 def read(place: Place) -> Operation[Read]:
@@ -59,7 +44,7 @@ def swap(place: Place, found: Read, blob: Written, most: int) -> Operation[int |
     def parse(reply: Any) -> int | Full:
         return Full(*reply[1:]) if type(reply) is list else int(reply)
 
-    return _SWAP.call([*place.names, *place.blobs], args, answer(parse))
+    return _SWAP.call([*place.names, *place.blobs, place.tenant_account], args, answer(parse))
 
 
 def sample(keys: Keys, tenant: str, count: int) -> Operation[list[tuple[str, int]]]:
@@ -82,7 +67,10 @@ def due(keys: Keys, tenant: str, limit: int) -> Operation[list[str]]:
 
 def drop(keys: Keys, tenant: str, members: Sequence[str]) -> Operation[int]:
     """Take blobs off the account that have been removed."""
-    names = [keys.session_account(tenant), keys.session_blobs(tenant), keys.session_spilled(tenant)]
+    names = [
+        *(keys.session_account(tenant), keys.session_blobs(tenant)),
+        *(keys.session_spilled(tenant), keys.account(tenant)),
+    ]
     return _DROP.call(names, list(members), int)
 
 
@@ -90,17 +78,3 @@ def drop_strays(keys: Keys, tenant: str, after: str, count: int) -> Operation[st
     """Take expired sessions off the list by user; answers where to go on, '' at its end."""
     names = [keys.session_index(tenant), keys.session_users(tenant)]
     return _STRAYS.call(names, [f"({after}" if after else "-", count], lambda reply: str(reply.decode()))
-
-
-def known(
-    keys: Keys, tenant: str, incarnation: str, members: Sequence[str]
-) -> Operation[tuple[int, list[bool]]]:
-    """The server's time in ms, and for each blob whether one of the tenant's sessions may be in it."""
-    names = [keys.record(tenant), keys.session_blobs(tenant)]
-    args: list[Arg] = [incarnation, *members]
-    return _KNOWN.call(names, args, lambda reply: (int(reply[0]), [bool(one) for one in reply[1:]]))
-
-
-def memory(key: str) -> Operation[tuple[int, int]]:
-    """Bytes that the server of that key uses, and may use; 0: it is not limited."""
-    return _MEMORY.call([key], [], lambda reply: (int(reply[0]), int(reply[1])))

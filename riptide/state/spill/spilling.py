@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from riptide.config import Settings
-from riptide.errors import UnknownTenant
-from riptide.names import DEFAULT_TENANT
 from riptide.state.blobs import Blobs, open_blobs
 from riptide.state.spill.choosing import Holding, choose
 from riptide.state.spill.moving import Moved, Moving
-from riptide.state.spill.operations import memory
 from riptide.state.spill.sweeping import Sweeping
-from riptide.store.keys import PARTITIONS, Keys
-from riptide.store.operation import Flow, ask, ask_all
-from riptide.tenants.accounts.everybody import everybody
+from riptide.store.keys import Keys
+from riptide.store.operation import Flow, ask
+from riptide.tenants.accounts.everybody import owners
+from riptide.tenants.accounts.pressure import is_full
 from riptide.tenants.accounts.sessions import session_levels
-from riptide.tenants.facts import DEFAULT, Facts, read_facts
+from riptide.tenants.facts import Facts
 from riptide.tenants.keyring.ring import Blocking
 from riptide.tenants.quotas.limits import Limits
 
@@ -45,8 +43,9 @@ class Spilling:
 
     def __init__(self, keys: Keys, settings: Settings, blocking: Blocking) -> None:
         self._keys, self._settings = keys, settings
-        most = Limits(settings).defaults["storage_bytes"]
-        self._moving = Moving(keys, lambda: self._blobs, blocking, most)
+        self._moving = Moving(
+            keys, lambda: self._blobs, blocking, lambda: Limits(settings).defaults["storage_bytes"]
+        )
         self.sweeping = Sweeping(keys, lambda: self._blobs, blocking)
 
     def spill(
@@ -62,8 +61,8 @@ class Spilling:
         `told` hears how many bytes of how many are moved; `stopped` is asked between two steps. Raises
         UnknownTenant, BlobError, ServerUnavailable.
         """
-        owners = yield from self._owners(tenant)
-        holdings = yield from self._look(owners)
+        whose = yield from owners(self._keys, self._settings.tenant, tenant)
+        holdings = yield from self._look(whose)
         blobs = yield from self._sweep(holdings)
         total = sum(one.levels.memory_bytes for one in holdings)
         if total == 0:
@@ -72,29 +71,16 @@ class Spilling:
         moved = yield from self._move(holdings, total - keep, told, stopped)
         return Outcome(moved.sessions, moved.bytes, blobs, tuple(sorted(moved.full)))
 
-    def _owners(self, tenant: str | None) -> Flow[list[Facts]]:
-        if tenant is None:
-            return (yield from everybody(self._keys, self._settings.tenant))
-        if tenant == DEFAULT_TENANT:
-            return [DEFAULT]
-        found = yield from ask(read_facts(self._keys, tenant))
-        if found is None:
-            raise UnknownTenant(f"there is no tenant {tenant!r}")
-        return [found]
-
-    def _look(self, owners: Sequence[Facts]) -> Flow[list[Holding]]:
+    def _look(self, whose: Sequence[Facts]) -> Flow[list[Holding]]:
         """Those that have sessions, or blobs to be removed."""
-        levels = yield from session_levels(self._keys, [facts.tenant for facts in owners])
-        pairs = zip(owners, levels, strict=True)
+        levels = yield from session_levels(self._keys, [facts.tenant for facts in whose])
+        pairs = zip(whose, levels, strict=True)
         return [Holding(facts, one) for facts, one in pairs if one.sessions or one.due]
 
     def _bound(self, total: int) -> Flow[int]:
         """Bytes that may stay. Where a server is full, three quarters of what there is, at each look."""
         bound = self._settings.state.session_memory_bytes * 8 // 10
-        servers = yield from ask_all([memory(self._keys.positions(p)) for p in PARTITIONS])
-        if any(most and used * 10 > most * 8 for used, most in servers):
-            return min(bound, total * 3 // 4)
-        return bound
+        return min(bound, total * 3 // 4) if (yield from is_full(self._keys)) else bound
 
     def _move(
         self,
@@ -127,7 +113,7 @@ class Spilling:
         if (yield from ask(self.sweeping.is_time())):
             for one in holdings:
                 yield from self.sweeping.drop_strays(one.facts.tenant)
-            removed += yield from self.sweeping.sweep_orphans()
+            removed += yield from self.sweeping.orphans.sweep()
         return removed
 
     @cached_property

@@ -1,6 +1,8 @@
 """All tenants that may hold entries: those with a record, those met without one, and the default one."""
 
 from riptide.config import TenantSettings
+from riptide.errors import UnknownTenant
+from riptide.names import DEFAULT_TENANT
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, ask, ask_all
 from riptide.tenants.accounts.unrecorded import met
@@ -24,3 +26,15 @@ def everybody(keys: Keys, settings: TenantSettings) -> Flow[list[Facts]]:
         known = {facts.tenant for facts in found}
         found += [Facts(name) for name in (yield from met(keys)) if name not in known]
     return found
+
+
+def owners(keys: Keys, settings: TenantSettings, tenant: str | None) -> Flow[list[Facts]]:
+    """The facts of one of them, or of all. Raises UnknownTenant."""
+    if tenant is None:
+        return (yield from everybody(keys, settings))
+    if tenant == DEFAULT_TENANT:
+        return [DEFAULT]
+    found = yield from ask(read_facts(keys, tenant))
+    if found is None:
+        raise UnknownTenant(f"there is no tenant {tenant!r}")
+    return [found]

@@ -30,6 +30,8 @@ class SessionLevels(NamedTuple):
     spill_us: int = 0
     total_restored: int = 0
     restore_us: int = 0
+    #: Bytes of the blobs that hold entries of the tenant's cache; its `storage_bytes` are both.
+    entries_bytes: int = 0
 
 
 def session_levels(keys: Keys, tenants: Sequence[str]) -> Flow[list[SessionLevels]]:
@@ -46,6 +48,7 @@ def _levels(keys: Keys, tenant: str) -> Operation[SessionLevels]:
     names = [
         *(keys.session_account(tenant), keys.session_index(tenant)),
         *(keys.session_spilled(tenant), keys.session_blobs(tenant)),
+        keys.account(tenant),
     ]
 
     def parse(reply: Any) -> SessionLevels:

@@ -141,7 +141,8 @@ class Quotas:
 
     def _levels_of_sessions(self, facts: Facts) -> Flow[dict[str, int]]:
         (held,) = yield from session_levels(self._keys, [facts.tenant])
-        return {"active_sessions": held.sessions, "storage_bytes": held.storage_bytes}
+        stored = held.storage_bytes + held.entries_bytes
+        return {"active_sessions": held.sessions, "storage_bytes": stored}
 
     def _levels_of_cache(self, facts: Facts) -> Flow[dict[str, int]]:
         accounts = self._accounts(facts)

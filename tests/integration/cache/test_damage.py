@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from riptide.cache import reading
+from riptide.cache import restoring
 from riptide.cache.entry import Miss
 from riptide.cache.space import Shard
 from riptide.store.keys import Keys
@@ -74,10 +74,10 @@ def test_a_value_written_meanwhile_is_not_removed(
     cache.set("k", 1)
     shard, digest = place
     damaged = b"garbage"
-    cache._drive(reading.discard(shard, digest, damaged))
+    cache._drive(restoring.discard(shard, digest, damaged))
     assert cache.get("k") == 1
     raw("SET", shard.entry(digest), damaged, "PX", 100_000)
-    cache._drive(reading.discard(shard, digest, damaged))
+    cache._drive(restoring.discard(shard, digest, damaged))
     assert raw("GET", shard.entry(digest)) is None
 
 

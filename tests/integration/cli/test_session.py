@@ -45,10 +45,12 @@ def test_spilling_by_hand(riptide_on_valkey: Cli, on_valkey: Deployment, tmp_pat
         for _ in range(4):
             rt.sessions.create("ada", {"x": "x" * 900})
         with WorkerProcess(on_valkey, tmp_path, commands=["spill"]):
-            figures = cli("state", "spill", "--now", "--keep", "1KiB", "--json").json
+            figures = cli("state", "spill", "--now", "--keep", "1KiB", "--json").json["sessions"]
+            refused = cli("state", "spill", "--now", "--what", "entries")
+            assert "cache.enable_spill is off" in refused.err
         assert (figures["sessions"], figures["spilled"], figures["total_spilled"]) == (4, 4, 4)
         assert figures["storage_bytes"] > 3600
-        assert "avg_spill_time_ms: " in cli("state", "spill").out
+        assert "avg_spill_time_ms " in cli("state", "spill").out
         assert all(rt.sessions.get(one.id) for one in rt.sessions.list())
     assert cli("state", "spill", "--keep", "1").code == 2
     assert cli("state", "spill", "--now", "--keep", "much").code == 2

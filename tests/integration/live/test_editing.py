@@ -206,6 +206,7 @@ def test_what_is_live_is_applied_and_the_rest_is_named(on_valkey: Deployment, tm
         host.write(
             tenant={"enabled": True, "default_ops_quota": 3, "default_memory_quota": "1KiB"},
             cache={"max_entry_size_bytes": "2KiB", "enable_compression": False},
+            state={"session_timeout_seconds": 77},
             workers={"handler_timeouts": {"effect": 0.1}, "max_attempts": 1, "concurrency": 3},
             log={"format": "json"},
             schedule={
@@ -218,6 +219,7 @@ def test_what_is_live_is_applied_and_the_rest_is_named(on_valkey: Deployment, tm
             *[True] * 3,
             False,
         ]
+        assert rt.sessions.create("ada", tenant="acme").ttl_seconds == 77
         with pytest.raises(EntryTooLarge):
             rt.cache.set("k", b"x" * 3000, tenant="acme", namespace="n")
         with pytest.raises(QuotaExceeded):

@@ -82,7 +82,7 @@ def test_at_any_call(
     when: When,
 ) -> None:
     """What a dead process has left in the blob store is an orphan at once here, and is swept."""
-    monkeypatch.setattr("riptide.state.spill.sweeping.ORPHAN_MS", -1)
+    monkeypatch.setattr("riptide.tenants.accounts.orphans.ORPHAN_MS", -1)
     number = rng.randrange(_STEP)
     while strike(on_valkey, tmp_path, act, number, when) > number:
         number += _STEP

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from riptide.errors import Damaged
-from riptide.state.spill.blob import fresh_name, member_of, name_in, pack_blob, unpack_blob, written_ms
+from riptide.state.spill.blob import PREFIX, pack_blob, unpack_blob
+from riptide.tenants.accounts.blobs import fresh_name, member_of, name_in, written_ms
 from riptide.tenants.facts import DEFAULT, Facts
 
 FIELDS = {"d:cart": b"[1]", "d:ünïcode": b"\x01\x00\xff", "d:empty": b'""'}
@@ -32,10 +33,10 @@ def test_a_byte_flipped_or_missing_anywhere_is_refused(rng: random.Random) -> No
 
 def test_names_are_fresh_and_tell_since_when() -> None:
     facts = Facts("acme", incarnation="0123")
-    one, other = fresh_name(facts, 1_795_000_000_000), fresh_name(facts, 1_795_000_000_000)
+    one, other = fresh_name(PREFIX, facts, 1_795_000_000_000), fresh_name(PREFIX, facts, 1_795_000_000_000)
     assert one != other
     assert one.startswith("sessions/acme/0123/1795000000000-")
-    assert fresh_name(DEFAULT, 1).startswith("sessions/default/0/1-")
+    assert fresh_name(PREFIX, DEFAULT, 1).startswith("sessions/default/0/1-")
     assert written_ms(one) == 1_795_000_000_000
     assert name_in(member_of(one, 77)) == one
     assert written_ms("sessions/acme/0123/other") is None

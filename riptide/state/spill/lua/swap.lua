@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- Leaves a stub in place of a session whose data is in a blob now, unless it has changed since it was read.
--- KEYS: 1 account; 2 index of sessions; 3 the tenant's record; 4 session; 5 spilled sessions; 6 blobs
+-- KEYS: 1 account; 2 index of sessions; 3 the tenant's record; 4 session; 5 spilled sessions; 6 blobs; 7 account of the
+--       tenant
 -- ARGV: 1 incarnation of the tenant, '' for one without a record; 2 not used; 3 the session's id; 4 what its `rev` was;
 --       5 ms at which it was read; 6 ms after which its blob may have been taken for an orphan; 7 the blob; 8 its bytes;
 --       9 most bytes of blobs where the record does not say, -1: unlimited; 10 microseconds that writing it took
@@ -9,6 +10,7 @@
 --          to be settled first
 
 -- include: riptide.state.sessions session.lua
+-- include: riptide.tenants.accounts storage.lua
 
 local record = redis.call('HMGET', KEYS[3], 'incarnation', 'limit:storage_bytes')
 if (record[1] or '') ~= ARGV[1] then return {'facts'} end
@@ -21,7 +23,9 @@ if before <= at or now - ARGV[5] > tonumber(ARGV[6]) or found[3] - left <= #ARGV
   keep()
   return 0
 end
+-- Blobs of entries count, too.
 local storage, most = (redis.call('HGET', KEYS[1], 'storage') or 0) + ARGV[8], tonumber(record[2] or ARGV[9])
+storage = storage + (redis.call('HGET', KEYS[7], 'storage') or 0)
 if most >= 0 and storage > most then
   keep()
   return {'full', storage, most}
@@ -36,7 +40,7 @@ redis.call('HSET', KEYS[4], 'ttl', found[1], 'expires', before, 'size', left, 'r
 redis.call('PEXPIREAT', KEYS[4], before * 1000)
 redis.call('ZADD', KEYS[5], before, ARGV[3])
 redis.call('ZADD', KEYS[6], before, ARGV[7])
-redis.call('HINCRBY', KEYS[1], 'storage', ARGV[8])
+store(KEYS[1], KEYS[7], 'storage:sessions:at', second, tonumber(ARGV[8]))
 redis.call('HINCRBY', KEYS[1], 'spilled', 1)
 redis.call('HINCRBY', KEYS[1], 'spilled:us', ARGV[10])
 keep()

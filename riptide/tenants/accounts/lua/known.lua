@@ -1,5 +1,5 @@
 #!lua flags=no-writes,allow-oom
--- Tells which blobs belong to a tenant's sessions, also of one whose record a restore has not brought back yet.
+-- Tells which blobs belong to what a tenant has spilled, also of one whose record a restore has not brought back yet.
 -- KEYS: 1 the tenant's record; 2 blobs
 -- ARGV: 1 incarnation of the tenant, '' for one without a record; then members of the blobs
 -- Returns: {the server's time in ms, 1 or 0 for each}
