@@ -12,6 +12,7 @@ from riptide.streams.executor import Executor
 from riptide.streams.ground import Ground
 from riptide.streams.lease import Lease
 from riptide.streams.members import Beat, introduce, new_member
+from riptide.streams.message import Ref
 
 _LONGEST_PAUSE = 1.0
 
@@ -45,8 +46,8 @@ class Consumer:
         self._tasks = ground.tasks
         self._renewal: asyncio.Task[None] | None = None
         self._leased = asyncio.Event()
-        #: Of each type the entry that it has settled last; the heartbeat's thread reads it.
-        self.position: dict[str, str] = {}
+        #: Of each type the partition and id of the entry settled last; the heartbeat's thread reads it.
+        self.position: dict[str, tuple[str, str]] = {}
         self._log = get_logger("riptide.worker")
         self._begin()
         #: What this process is called, whatever its name is now.
@@ -62,9 +63,8 @@ class Consumer:
         """A heartbeat; the thread that sends them asks."""
         running = self.executor.running_by_type()
         config = self._configured.version if self._configured else ""
-        about = introduce(
-            "worker", self._versions, self._started_ms, self.process, running, config, dict(self.position)
-        )
+        position = {kind: str(Ref(kind, *place)) for kind, place in self.position.copy().items()}
+        about = introduce("worker", self._versions, self._started_ms, self.process, running, config, position)
         lease_ms = round(self._settings.workers.lease_seconds * 1000)
         return self._members.beat(self.name, lease_ms, about, self.process)
 

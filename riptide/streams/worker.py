@@ -24,7 +24,7 @@ from riptide.streams.job import DONE, Again, Applied, Elsewhere, Postponed
 from riptide.streams.lease import Lease
 from riptide.streams.members import Absent
 from riptide.streams.membership import Membership
-from riptide.streams.message import Entry, Ref
+from riptide.streams.message import Entry
 from riptide.streams.readers import Readers
 from riptide.streams.registry import CommandType, load_models
 from riptide.streams.rescue import Rescue
@@ -207,8 +207,7 @@ class Worker:
 
     def _settled(self, outcomes: Settled) -> None:
         self._housekeeping.touched.update({entry.partition for entry, _ in outcomes})
-        last, _ = outcomes[-1]
-        self._consumer.position[last.kind] = str(Ref(last.kind, last.partition, last.id))
+        self._consumer.position.update({entry.kind: (entry.partition, entry.id) for entry, _ in outcomes})
         for entry, outcome in outcomes:
             if outcome is DONE or type(outcome) is Applied:
                 continue
