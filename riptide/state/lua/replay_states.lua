@@ -11,6 +11,9 @@ local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
 local stream = info.err and {length = 0, ['entries-added'] = 0} or fields(info)
 local group = groups_of(KEYS[1])[ARGV[1]]
 local given = group and group['last-delivered-id'] or '0-0'
+-- Most of a page is in none of these: what cannot be there is not looked for.
+local pends, retried = group and group['pending'] > 0, redis.call('ZCARD', KEYS[2]) > 0
+local first = stream['length'] > 0 and stream['first-entry'][1]
 -- What is older than the stream has never been in it: the server lost its data and began anew.
 local born = redis.call('HGET', KEYS[3], 'born:' .. ARGV[2])
 local oldest = born and born .. '-0' or '0-0'
@@ -21,11 +24,12 @@ local counted = redis.call('HGET', KEYS[4], ARGV[2])
 local reply = {}
 for i = 3, #ARGV do
   local id, state = ARGV[i], 'done'
-  local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1], id, id, 1)
-  if redis.call('ZSCORE', KEYS[2], id) or not pending.err and pending[1] then
+  if retried and redis.call('ZSCORE', KEYS[2], id)
+     or pends and redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1] then
     state = 'waits'
   elseif later(id, given) then
-    state = not info.err and redis.call('XRANGE', KEYS[1], id, id)[1] and 'waits' or 'unknown'
+    local there = first and not later(first, id) and not later(id, stream['last-generated-id'])
+    state = there and redis.call('XRANGE', KEYS[1], id, id)[1] and 'waits' or 'unknown'
   elseif later(oldest, id) then
     state = 'unknown'
   end

@@ -61,8 +61,10 @@ def _replayed(own: Ref, fields: list[bytes]) -> Ref | None:
 
 def _complete(entry: Entry, fields: list[bytes]) -> list[bytes]:
     """The fields as they were sent, with the id and the time of issue that the server had to add."""
+    present = fields[::2]
+    if b"id" in present and b"at" in present:
+        return fields
     command_id, at = identity_of(entry)
-    present = set(fields[::2])
     added = [] if b"id" in present else [b"id", command_id.encode()]
     added += [] if b"at" in present else [b"at", at.encode()]
     return [*fields, *added]
@@ -75,8 +77,6 @@ def _tenant(fields: list[bytes]) -> str | None:
 
 def _last(fields: list[bytes], name: bytes) -> bytes | None:
     """Of a name that stands there twice the last one counts."""
-    value = None
-    for at in range(0, len(fields) - 1, 2):
-        if fields[at] == name:
-            value = fields[at + 1]
-    return value
+    if name not in fields[::2]:
+        return None
+    return dict(zip(fields[::2], fields[1::2], strict=False)).get(name)

@@ -115,6 +115,8 @@ class Replay:
         """What was issued before its tenant was purged is never carried out again: another tenant may have
         its name."""
         purged = self._target.purged_ms({command.tenant for command in commands if command.tenant})
+        if not purged:
+            return commands
         kept: list[Found] = []
         for command in commands:
             source = command.copy_of or command.source

@@ -28,10 +28,14 @@ class Selection:
     tenants: tuple[str, ...] = ()
 
     def covers(self, source: Ref) -> bool:
-        return order(self.first) <= order(source.entry_id) <= order(self.last)
+        return self._everything or order(self.first) <= order(source.entry_id) <= order(self.last)
 
     def wants(self, tenant: str | None) -> bool:
         return not self.tenants or tenant in self.tenants
+
+    @property
+    def _everything(self) -> bool:
+        return self.first == FIRST and self.last == LAST
 
     @property
     def before(self) -> str:

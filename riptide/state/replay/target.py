@@ -57,15 +57,17 @@ class Target:
 
         Waits while the stream's backlog is full.
         """
-        sent: list[bool] = []
-        start = 0
+        calls, start = [], 0
         while start < len(commands):
             end = _fitting(commands, start)
-            operation = self._send(kind, partition, commands[start:end])
-            while not (answers := self._store.run(operation)):
-                time.sleep(_FULL_SECONDS)
-            sent += answers
+            calls.append(self._send(kind, partition, commands[start:end]))
             start = end
+        sent: list[bool] = []
+        for call, answers in zip(calls, self._store.run_all(calls), strict=True):
+            while not answers:
+                time.sleep(_FULL_SECONDS)
+                answers = self._store.run(call)
+            sent += answers
         return sent
 
     def _send(self, kind: str, partition: str, commands: Sequence[Found]) -> Operation[list[bool]]:
@@ -140,8 +142,10 @@ def _truths(reply: Any) -> list[bool]:
 
 def _marked(command: Found) -> list[bytes]:
     """With the reference of what is repeated, in the place of that of an earlier replay."""
-    pairs = zip(command.fields[::2], command.fields[1::2], strict=False)
-    kept = [part for pair in pairs if pair[0] != REPLAYED for part in pair]
+    kept = command.fields
+    if REPLAYED in kept[::2]:
+        pairs = zip(kept[::2], kept[1::2], strict=False)
+        kept = [part for pair in pairs if pair[0] != REPLAYED for part in pair]
     return [*kept, REPLAYED, str(command.source).encode()]
 
 
