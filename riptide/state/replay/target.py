@@ -64,11 +64,14 @@ class Target:
             start = end
         sent: list[bool] = []
         for call, answers in zip(calls, self._store.run_all(calls), strict=True):
-            while not answers:
-                time.sleep(_FULL_SECONDS)
-                answers = self._store.run(call)
-            sent += answers
+            sent += answers or self._once_there_is_room(call)
         return sent
+
+    def _once_there_is_room(self, call: Operation[list[bool]]) -> list[bool]:
+        while True:
+            time.sleep(_FULL_SECONDS)
+            if answers := self._store.run(call):
+                return answers
 
     def _send(self, kind: str, partition: str, commands: Sequence[Found]) -> Operation[list[bool]]:
         keys = [
