@@ -15,7 +15,6 @@ from riptide.reads.context import Context
 from riptide.state.blobs import open_blobs
 from riptide.state.live.accepting import Accepting, Order
 from riptide.state.live.offering import remove_old
-from riptide.state.live.versions import Versions
 from riptide.store.keys import Keys
 from riptide.streams.job import Job
 from riptide.streams.registry import load_models
@@ -24,7 +23,7 @@ from riptide.streams.registry import load_models
 async def handle(batch: Sequence[Job], ctx: Context) -> None:
     settings = ctx.settings
     accepting = Accepting(
-        Versions(Keys(settings.cache.key_prefix)),
+        Keys(settings.cache.key_prefix),
         partial(open_blobs, settings.blobs),
         asyncio.to_thread,
         partial(check_usable, load_models(settings.workers.modules)),

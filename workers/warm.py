@@ -15,6 +15,7 @@ from riptide.cache.loaders.contract import Loaded, LoaderUnavailable, LoadReques
 from riptide.cache.loaders.registry import DEFAULT_LOADER
 from riptide.cache.loaders.target import shown
 from riptide.cache.loading import Warmed
+from riptide.cache.reading import which_exist
 from riptide.cache.warming.choosing import Place
 from riptide.errors import (
     Dead,
@@ -29,9 +30,12 @@ from riptide.names import DEFAULT_TENANT
 from riptide.reads.context import Context
 from riptide.reads.warming import chosen
 from riptide.store.keys import Keys
+from riptide.store.operation import Flow
 from riptide.streams.job import Job
 from riptide.tenants.accounts.everybody import everybody
 
+#: Keys that are looked up together.
+_LOOKED_UP = 1000
 _BUSY_PAUSE_SECONDS = 0.2
 _TRIES = 3
 _NAMED_KEYS = 5
@@ -78,8 +82,10 @@ async def warm(
     places, told = await chosen(command, tenant, ctx.rt)
     loading = _Loading(command, tenant, ctx, lambda settled: progress(settled, len(places)))
     size = ctx.settings.cache.warming_batch_size
-    for start in range(0, len(places), size):
-        await loading.step(places[start : start + size])
+    for start in range(0, len(places), _LOOKED_UP):
+        missing = await loading.look_up(places[start : start + _LOOKED_UP])
+        for at in range(0, len(missing), size):
+            await loading.load(missing[at : at + size])
     summary = loading.summary() | told | {"seconds": round(loop.time() - started, 3)}
     ctx.log.info("warmed", tenant=tenant, source=command.source, **summary)
     guessed = command.source not in {None, "list"}
@@ -140,21 +146,29 @@ class _Loading:
     def failures(self) -> list[tuple[_Failures, str]]:
         return [(self.refused, "cannot be loaded"), (self.postponed, "could not be loaded")]
 
-    async def step(self, places: Sequence[Place]) -> None:
-        """Look all of `places` up, then load what is missing, as many at a time as the loaders allow."""
-        missing = places if self._command.refresh else await self._missing(places)
+    async def look_up(self, places: Sequence[Place]) -> Sequence[Place]:
+        """Those that are to be loaded: with `refresh` all, else what is missing."""
+        missing = places
+        if not self._command.refresh:
+            missing = await self._ctx.rt.store.drive(self._missing(places))
         self._counts["present"] += len(places) - len(missing)
         self._tell()
-        async with asyncio.TaskGroup() as group:
-            for place in missing:
-                group.create_task(self._settle(*place))
+        return missing
 
-    async def _missing(self, places: Sequence[Place]) -> list[Place]:
-        exists = self._ctx.cache.exists
-        there = await asyncio.gather(
-            *(exists(key, tenant=self._tenant, namespace=namespace) for namespace, key in places)
-        )
+    def _missing(self, places: Sequence[Place]) -> Flow[list[Place]]:
+        core = self._ctx.cache.core
+        spaces = {}
+        for namespace in {namespace for namespace, _ in places}:
+            known = core.space(self._tenant, namespace)
+            spaces[namespace] = known or (yield from core.find(self._tenant, namespace))
+        there = yield from which_exist((spaces[namespace], key) for namespace, key in places)
         return [place for place, found in zip(places, there, strict=True) if not found]
+
+    async def load(self, places: Sequence[Place]) -> None:
+        """Load them, as many at a time as the loaders allow."""
+        async with asyncio.TaskGroup() as group:
+            for place in places:
+                group.create_task(self._settle(*place))
 
     async def _settle(self, namespace: str, key: str) -> None:
         """Warm one key. Its failure must not end the others' loads."""

@@ -218,8 +218,17 @@ def _is_spilled(data: bytes, epoch: bytes, core: Core) -> bool:
 
 def exists(space: Space, key: str) -> Flow[bool]:
     """Whether a fresh value is there; moves no value and checks no checksum."""
+    return (yield from ask(_exists(space, key)))
+
+
+def which_exist(places: Iterable[tuple[Space, str]]) -> Flow[list[bool]]:
+    """The same of each of several keys, which are asked for together."""
+    return (yield from ask_all([_exists(space, key) for space, key in places]))
+
+
+def _exists(space: Space, key: str) -> Operation[bool]:
     shard, digest = space.place(key)
-    return (yield from ask(_EXISTS.call([shard.entry(digest), shard.epoch], [], bool)))
+    return _EXISTS.call([shard.entry(digest), shard.epoch], [], bool)
 
 
 def get_entry(core: Core, space: Space, key: str) -> Flow[Entry | Miss]:

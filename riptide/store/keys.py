@@ -139,6 +139,11 @@ class Keys:
         """Hash: the tenant's record; in the slot of a shard, what its scripts need of it."""
         return f"{self.prefix}:registry:{{{tag}}}"
 
+    def restoring(self, tag: str, token: str) -> str:
+        """What a restore, known by `token`, may bring back in a tenant's slot though there is no record. A
+        large key is put together behind it."""
+        return f"{self.prefix}:restoring:{{{tag}}}:{token}"
+
     def audit(self, tenant: str) -> str:
         """Stream: who did what to the tenant."""
         return f"{self.prefix}:audit:{{{tenant}}}"

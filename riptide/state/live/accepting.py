@@ -12,8 +12,12 @@ from riptide.errors import ConfigError, Dead, InvalidInput, Skip
 from riptide.state.blobs.contract import Blobs
 from riptide.state.live.offering import Blocking
 from riptide.state.live.versions import Versions
+from riptide.store.keys import Keys
 from riptide.store.operation import Call, Flow, ask
-from riptide.tenants.plans import parse_plans
+from riptide.tenants.plans import Plans, parse_plans
+from riptide.tenants.registry.holders import holders
+
+_NAMED_PLANS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +35,15 @@ class Accepting:
 
     def __init__(
         self,
-        versions: Versions,
+        keys: Keys,
         open_blobs: Callable[[], Blobs],
         blocking: Blocking,
         check: Callable[[Settings], None],
         environ: Mapping[str, str],
         now_ms: Callable[[], int],
     ) -> None:
-        self._versions, self._open_blobs, self._blocking = versions, open_blobs, blocking
+        self._keys, self._open_blobs, self._blocking = keys, open_blobs, blocking
+        self._versions = Versions(keys)
         self._check, self._environ, self._now_ms = check, environ, now_ms
 
     def accept(self, order: Order) -> Flow[dict[str, Any]]:
@@ -52,7 +57,7 @@ class Accepting:
             source = f"the configuration from {order.origin}"
             self._check(resolve(document, source, self._environ))
             if document.plans is not None:
-                parse_plans(document.plans, source)
+                yield from self._check_plans(parse_plans(document.plans, source), source)
         except (ConfigError, InvalidInput) as error:
             yield from ask(self._versions.refuse(order.origin, str(error), self._now_ms()))
             raise Dead(str(error)) from None
@@ -64,6 +69,25 @@ class Accepting:
         if what == "late":
             raise Skip(f"a later configuration has been accepted: {current}")
         return (yield from self._told(current))
+
+    def _check_plans(self, plans: Plans, source: str) -> Flow[None]:
+        """Raises ConfigError if one is missing that invoices of tenants need. Where it is known what the
+        plans were, only those matter that go now."""
+        before = yield from ask(self._versions.current())
+        known = None if before is None or before.document.plans is None else before.document.plans["plans"]
+        if known is not None and known.keys() <= plans.plans.keys():
+            return
+        held = yield from holders(self._keys, self._now_ms())
+        gone = [
+            f"{plan} ({count} tenant{'s' if count > 1 else ''})"
+            for plan, count in sorted(held.items())
+            if plan not in plans.plans and (known is None or plan in known)
+        ]
+        if gone:
+            raise ConfigError(
+                f"the plans of {source}: tenants have, or had in the last two months, plans that are not "
+                f"among them, and invoices need these: {', '.join(gone[:_NAMED_PLANS])}. Put them back"
+            )
 
     def _told(self, current: str) -> Flow[dict[str, Any]]:
         number = int(current.partition("-")[0])

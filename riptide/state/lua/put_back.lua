@@ -1,10 +1,12 @@
 #!lua flags=allow-oom
 -- Puts keys of a checkpoint back, or parts of them.
--- KEYS: for each three: the key; where a large one is put together; the record of its tenant, or again the key
--- ARGV: 1 '1' to tell only; then for each: 'absent', 'merge' or 'greatest'; type; when it expires (Unix ms), 0: never;
---       '1' if this is the first part; '1' if it is the last; incarnation of its tenant, or '' (it is no tenant's: '-');
---       how many items; the items, as dump.lua has them
--- Returns: for each how many items or keys were written, or would be; -1 if another tenant has the id
+-- KEYS: for each four: the key; where a large one is put together; the record of its tenant, or in a partition the tenants
+--       that were purged; what this restore may bring back without a record
+-- ARGV: 1 '1' to tell only; 2 seconds after which what was not put together to its end is gone; then for each: 'absent',
+--       'merge' or 'greatest'; type; when it expires (Unix ms), 0: never; '1' if this is the first part; '1' if it is the
+--       last; incarnation of its tenant, or '' (it is no tenant's: '-'); in a partition the field that tells of the tenant's
+--       purge, else ''; how many items; the items, as dump.lua has them
+-- Returns: for each how many items or keys were written, or would be; -1 if another tenant has the id, or it was purged
 -- include: ids.lua
 local only_tell = ARGV[1] == '1'
 local time = redis.call('TIME')
@@ -54,7 +56,7 @@ local function put_whole(key, beside, kind, expires, first, last, from, to)
     if first then redis.call('DEL', beside) end
     if not first and redis.call('EXISTS', beside) == 0 then return 0 end -- it took longer than that is kept
     write(beside, kind, from, to)
-    redis.call('EXPIRE', beside, 86400)
+    redis.call('EXPIRE', beside, ARGV[2])
     if not last then return 0 end
     redis.call('PERSIST', beside)
     redis.call('RENAME', beside, key)
@@ -93,20 +95,32 @@ local function put_items(key, way, kind, expires, from, to)
   return written
 end
 
-local owners = {} -- incarnations, by record
-local function is_anothers(record, incarnation)
-  if incarnation == '-' then return false end
-  if owners[record] == nil then owners[record] = redis.call('HGET', record, 'incarnation') end
-  return owners[record] and owners[record] ~= incarnation
+local told = {} -- by where it stands: incarnations, and purges
+local function look(place, field)
+  local name = place .. ' ' .. field
+  if told[name] == nil then told[name] = redis.call('HGET', place, field) end
+  return told[name]
 end
 
-local reply, at = {}, 2
-for i = 1, #KEYS, 3 do
-  local way, kind, expires, first, last, incarnation, count = unpack(ARGV, at, at + 6)
-  local from, to = at + 7, at + 6 + tonumber(count)
+-- Where there is no record, it has been removed by a purge, unless there was none when this restore began.
+local function is_refused(place, permit, incarnation, field)
+  if incarnation == '-' then return false end
+  if field ~= '' then
+    local purge = look(place, field)
+    return incarnation ~= '' and (purge == incarnation or purge == incarnation .. ' over')
+  end
+  local owner = look(place, 'incarnation')
+  if owner then return owner ~= incarnation end
+  return incarnation ~= '' and not only_tell and redis.call('EXISTS', permit) == 0
+end
+
+local reply, at = {}, 3
+for i = 1, #KEYS, 4 do
+  local way, kind, expires, first, last, incarnation, field, count = unpack(ARGV, at, at + 7)
+  local from, to = at + 8, at + 7 + tonumber(count)
   expires, at = tonumber(expires), to + 1
   local answer = 0
-  if is_anothers(KEYS[i + 2], incarnation) then
+  if is_refused(KEYS[i + 2], KEYS[i + 3], incarnation, field) then
     answer = -1
   elseif expires == 0 or expires > now then
     if kind == 'list' or way == 'absent' and kind ~= 'zset' and kind ~= 'set' then

@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
 -- Puts sessions of a checkpoint back, where there are none of that name, and into all that is kept about sessions. One
 -- that has ended meanwhile stays ended.
--- KEYS: for each tenant seven, and then its sessions: account; index of sessions; record; sessions by user; spilled
---       sessions; blobs; account of the tenant
+-- KEYS: for each tenant eight, and then its sessions: account; index of sessions; record; sessions by user; spilled
+--       sessions; blobs; account of the tenant; what this restore may bring back without a record
 -- ARGV: 1 '1' to tell only; 2 ms at which the names of the blobs were made; 3 ms after which they may have been taken for
 --       orphans; then for each tenant: incarnation, '' for one without a record; how many sessions; and of each: id; the
 --       second at which it expires; its size; digest of its user; the blob that its data is in, or ''; how many fields and
 --       values; field, value, ...
--- Returns: for each tenant how many sessions were put back, or would be; -1 if another tenant has the id; -2 if the account
---          has to be settled first; nothing at all if that took too long
+-- Returns: for each tenant how many sessions were put back, or would be; -1 if another tenant has the id, or it was purged;
+--          -2 if the account has to be settled first; nothing at all if that took too long
 -- include: riptide.tenants.accounts storage.lua
 local time = redis.call('TIME')
 local only_tell = ARGV[1] == '1'
@@ -19,14 +19,15 @@ local function put(KEYS, first)
   local incarnation, number = ARGV[first], tonumber(ARGV[first + 1])
   local there = redis.call('HGET', KEYS[3], 'incarnation')
   local from, put_back = first + 2, 0
-  local mine = not there or there == incarnation
+  local mine = there == incarnation
+  if not there then mine = incarnation == '' or only_tell or redis.call('EXISTS', KEYS[8]) == 1 end
   -- include: riptide.tenants.accounts account.lua
   local ready = mine and (only_tell or settle())
   local index, users, spilled, blobs, storage = {}, {}, {}, {}, 0
   local function list(set, score, member)
     set[#set + 1], set[#set + 2] = score, member
   end
-  for i = 8, 7 + number do
+  for i = 9, 8 + number do
     local id, expires, size, user, blob, fields = unpack(ARGV, from, from + 5)
     expires, from = tonumber(expires), from + 6 + fields
     if ready and expires > math.max(at, second) and redis.call('EXISTS', KEYS[i]) == 0 then
@@ -55,7 +56,7 @@ end
 
 local reply, first, key = {}, 4, 1
 while key <= #KEYS do
-  local last = key + 6 + ARGV[first + 1]
+  local last = key + 7 + ARGV[first + 1]
   first, reply[#reply + 1] = put({unpack(KEYS, key, last)}, first)
   key = last + 1
 end

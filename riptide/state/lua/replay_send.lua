@@ -1,10 +1,11 @@
 #!lua
 -- Publishes commands again, each once, however often it is asked to; none while the backlog is full.
--- KEYS: 1 the stream; 2 its slow stream; 3 the flag that says that its backlog is full;
---       4.. for each command what remembers that it was sent
+-- KEYS: 1 the stream; 2 its slow stream; 3 the flag that says that its backlog is full; 4 purged tenants;
+--       5.. for each command what remembers that it was sent
 -- ARGV: 1 seconds to remember; 2 how large a backlog may be;
---       then for each command: how many arguments follow, field, value, ...
--- Returns: for each command 1, or 0 if it had been sent before; nothing if the backlog is full
+--       then for each command: the field that tells of its tenant's purge; the tenant's incarnation, '' for any;
+--       how many arguments follow, field, value, ...
+-- Returns: for each command 1, or 0 if it had been sent before, or its tenant was purged; nothing if the backlog is full
 local most = tonumber(ARGV[2])
 if redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2]) >= most then
   -- include: backlog.lua
@@ -12,14 +13,16 @@ if redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2]) >= most then
 end
 local reply = {}
 local at = 3
-for i = 4, #KEYS do
-  local count = tonumber(ARGV[at])
-  local fresh = redis.call('EXISTS', KEYS[i]) == 0
+for i = 5, #KEYS do
+  local field, incarnation, count = unpack(ARGV, at, at + 2)
+  local purge = incarnation ~= '' and redis.call('HGET', KEYS[4], field)
+  local purged = purge and (purge == incarnation or purge == incarnation .. ' over')
+  local fresh = not purged and redis.call('EXISTS', KEYS[i]) == 0
   if fresh then
-    local id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, at + 1, at + count))
+    local id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, at + 3, at + 2 + count))
     redis.call('SET', KEYS[i], '1 ' .. id, 'EX', ARGV[1])
   end
   reply[#reply + 1] = fresh and 1 or 0
-  at = at + 1 + count
+  at = at + 3 + count
 end
 return reply

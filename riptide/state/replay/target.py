@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from riptide.config import StreamsSettings
@@ -13,7 +13,7 @@ from riptide.store.operation import Arg, Operation
 from riptide.store.script import Script
 from riptide.store.sync import Store
 from riptide.streams.message import Ref
-from riptide.tenants.usage.known import digest_of
+from riptide.tenants.usage.known import digest_of, state_of
 
 _STATES = Script.load("riptide.state", "replay_states.lua")
 _SEND = Script.load("riptide.state", "replay_send.lua")
@@ -27,10 +27,19 @@ _FULL_SECONDS = 0.5
 
 class Target:
     """A server that commands are sent to. `run` tells one replay with `--again` from others; without it
-    every replay of a command is the same one."""
+    every replay of a command is the same one. `incarnation` tells of a tenant whose it has to be: what it did
+    is not sent once it is purged."""
 
-    def __init__(self, store: Store, keys: Keys, settings: StreamsSettings, run: str | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        settings: StreamsSettings,
+        run: str | None,
+        incarnation: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
         self._store = store
+        self._incarnation = incarnation
         self._keys = keys
         self._settings = settings
         self._run = run or ""
@@ -78,12 +87,14 @@ class Target:
             self._keys.commands(kind, partition),
             self._keys.slow(kind, partition),
             self._keys.full(kind, partition),
+            self._keys.gone(partition),
         ]
         args: list[Arg] = [self._settings.idempotency_window_seconds, self._settings.max_backlog]
         for command in commands:
             fields = _marked(command)
             keys.append(self._keys.lane(partition, self._lane(command.source)))
-            args += (len(fields), *fields)
+            tenant = command.tenant or ""
+            args += (state_of(tenant), self._incarnation(tenant) or "", len(fields), *fields)
         return _SEND.call(keys, args, _truths)
 
     def sent_before(self, partition: str, commands: Sequence[Found]) -> list[bool]:
@@ -156,7 +167,7 @@ def _fitting(commands: Sequence[Found], start: int) -> int:
     """Where a call that begins at `start` must end, so that it holds up nobody else."""
     args, size, end = 0, 0, start
     while end < len(commands):
-        args += len(commands[end].fields) + 4
+        args += len(commands[end].fields) + 6
         size += sum(map(len, commands[end].fields))
         if end > start and (args > _ARGS_PER_CALL or size > _BYTES_PER_CALL):
             break

@@ -43,8 +43,12 @@ def remembered(blobs: Blobs, prefix: str) -> Iterator[Purged]:
                 "certain. Put it back as it was; nothing was restored"
             )
         about = json.loads(text)
-        incarnation = blob.name.rpartition("/")[2].removesuffix(".json")
-        yield Purged(about["digest"], incarnation, about["at_ms"])
+        yield Purged(about["digest"], _incarnation_in(blob.name), about["at_ms"])
+
+
+def remembered_incarnations(blobs: Blobs, prefix: str) -> set[str]:
+    """Whose purges are written down. Raises BlobError."""
+    return {_incarnation_in(blob.name) for blob in blobs.list(_folder(prefix))}
 
 
 def remembering(blobs: Blobs, prefix: str, destroy: Destroy, blocking: Blocking) -> Destroy:
@@ -56,6 +60,10 @@ def remembering(blobs: Blobs, prefix: str, destroy: Destroy, blocking: Blocking)
         return (yield from destroy(tenant, incarnation))
 
     return both
+
+
+def _incarnation_in(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".json")
 
 
 def _folder(prefix: str) -> str:

@@ -9,8 +9,6 @@ the tenants' records, by which what came before begins to count.
 import time
 from collections.abc import Callable, Collection
 
-from commands import PurgeTenant
-from riptide.clock import SystemClock
 from riptide.config import Settings
 from riptide.errors import Damaged, InvalidInput, Stopped
 from riptide.logger import get_logger
@@ -36,10 +34,7 @@ from riptide.state.restore.tenants import Tenants
 from riptide.state.restore.usage import UsageRestore
 from riptide.state.restore.warming import have_warmed
 from riptide.store.keys import PARTITIONS, Keys
-from riptide.store.operation import Operation
 from riptide.store.sync import Store, open_store
-from riptide.streams.publishing import Outgoing, Publisher
-from riptide.streams.registry import load_models
 from riptide.tenants.registry.audit import check_actor
 from riptide.tenants.usage.known import digest_of
 
@@ -105,7 +100,7 @@ class Restoring:
         self._keys = Keys(settings.cache.key_prefix)
         self._now_ms = store.run(clock(settings.cache.key_prefix))
         self._tenants = Tenants(store, self._keys, self._blobs, chosen, self._now_ms)
-        self._target = Target(store, self._keys, settings.streams, None)
+        self._target = Target(store, self._keys, settings.streams, None, self._tenants.incarnation)
         self._log = get_logger("riptide.restore")
 
     def run(self) -> None:
@@ -141,7 +136,6 @@ class Restoring:
         publish_again(rows, self._target, self._tenants, lambda one: _is_before(one, purged), report)
         self._tell(5, "tenants")
         self._tenants.write_records(rows, report)
-        self._purge_again(rows)
         report.seconds = round(time.monotonic() - started, 3)
         self._tell(_STEPS, "done")
         self._log.info(
@@ -163,19 +157,6 @@ class Restoring:
             self._tell(2 + min(1.0, done / total), "sessions")
 
         SessionsRestore(self._store, self._keys, self._blobs, self._tenants, self.report, step).run(rows)
-
-    def _purge_again(self, rows: Rows) -> None:
-        """Whoever was purged while it was restored: a purge that ended before could not see all of it."""
-        if self.report.dry_run or not (gone := self._tenants.purged_meanwhile()):
-            return
-        self._tenants.close(rows, {tenant for tenant, _ in gone})
-        settings = self._settings
-        models = load_models(settings.workers.modules)
-        publisher = Publisher(self._keys, settings.streams, models, SystemClock(), None)
-        for tenant, incarnation in gone:
-            self._store.run(Operation(("HDEL", self._keys.control("purged"), incarnation), int))
-            command = PurgeTenant(incarnation=incarnation, note="it was purged while it was restored")
-            self._store.drive(publisher.publish(Outgoing(command, tenant)))
 
     def _tell(self, step: float, what: str) -> None:
         self._check()

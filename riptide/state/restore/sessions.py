@@ -22,7 +22,7 @@ from riptide.store.keys import Keys
 from riptide.store.operation import Arg, Operation
 from riptide.store.script import Script
 from riptide.store.sync import Store
-from riptide.tenants.accounts.blobs import SWAP_MS, fresh_name, member_of
+from riptide.tenants.accounts.blobs import SWAP_MS, fresh_name, member_of, name_in
 from riptide.tenants.accounts.sessions import session_levels
 from riptide.tenants.facts import Facts
 
@@ -32,7 +32,7 @@ _WRITERS = 8
 _AT_ONCE, _BYTES_AT_ONCE = 5000, 4 * 1024**2
 _SENDERS = 2
 _SESSIONS_PER_CALL = 100
-_BEHIND = -2
+_REFUSED, _BEHIND = -1, -2
 _STUB = (b"ttl", b"expires", b"created", b"rev", b"user", b"meta")
 
 
@@ -105,6 +105,9 @@ class SessionsRestore:
             if number == _BEHIND:
                 self._store.drive(session_levels(self._keys, [tenant]))
                 yield from (one for one, _ in some)
+            elif number == _REFUSED:
+                for blob in (blob for _, blob in some if blob):
+                    self._blobs.delete(name_in(blob))
 
     def _put(self, group: Sequence[tuple[Kept, str]], now_ms: int) -> Operation[list[int]]:
         """Answers what became of each tenant's; nothing if it came too late for the blobs."""
@@ -113,7 +116,7 @@ class SessionsRestore:
         for tenant, some in _by_tenant(group):
             names += [keys.session_account(tenant), keys.session_index(tenant), keys.record(tenant)]
             names += [keys.session_users(tenant), keys.session_spilled(tenant), keys.session_blobs(tenant)]
-            names.append(keys.account(tenant))
+            names += [keys.account(tenant), keys.restoring(tenant, self._tenants.token)]
             start = keys.session(tenant, "")
             names += [start + one.id.decode() for one, _ in some]
             args += (self._tenants.incarnation(tenant) or "", len(some))

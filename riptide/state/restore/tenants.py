@@ -1,7 +1,7 @@
 """Which tenants are restored, and their records, which come last: without its record nobody acts for a
 tenant."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from riptide.errors import InvalidInput
@@ -10,12 +10,13 @@ from riptide.state.blobs import Blobs
 from riptide.state.checkpoints.dumping import read_dumped
 from riptide.state.checkpoints.rows import RECORD_KEYS, Rows
 from riptide.state.checkpoints.sections import tag_of
-from riptide.state.restore.purged import Purged, remember, remembered
+from riptide.state.restore.permits import Permits
+from riptide.state.restore.purged import Purged, remember, remembered, remembered_incarnations
 from riptide.state.restore.report import Report
 from riptide.store.keys import PARTITIONS, Keys
 from riptide.store.operation import Operation
 from riptide.store.sync import Store
-from riptide.tenants.purge.mark import begun, is_begun, without_mark
+from riptide.tenants.purge.mark import is_begun, without_mark
 from riptide.tenants.registry.index import Index
 from riptide.tenants.registry.record import Records, Stored
 from riptide.tenants.usage.known import digest_of
@@ -36,6 +37,7 @@ class Tenants:
         self._store, self._keys, self._blobs = store, keys, blobs
         self._chosen, self._now_ms = chosen, now_ms
         self._records, self._index = Records(keys), Index(keys)
+        self._permits = Permits(store, keys)
         self._purged: list[Purged] = []
         #: Incarnations of those that are restored; None for those that are not.
         self._fates: dict[str, str | None] = {}
@@ -50,6 +52,9 @@ class Tenants:
             for (tenant, fields), live, over in zip(some, stored, ended, strict=True):
                 if self.is_chosen(tenant):
                     self._decide(tenant, fields, live, over, report)
+            if not report.dry_run:
+                self._permits.ask(self._slots_without_record(some, stored))
+        self._leave_out_purged(report)
         if missing := sorted((self._chosen or frozenset()) - {*self._fates, DEFAULT_TENANT}):
             raise InvalidInput(
                 f"the checkpoint holds no record of {', '.join(missing)}: nothing was restored"
@@ -75,12 +80,37 @@ class Tenants:
         else:
             self._fates[tenant] = incarnation
 
+    def _slots_without_record(
+        self, some: Sequence[tuple[str, dict[str, str]]], stored: Sequence[Stored]
+    ) -> Iterator[str]:
+        """Where one may be missing: of who is to be restored."""
+        for (tenant, fields), live in zip(some, stored, strict=True):
+            if self._fates.get(tenant):
+                if not live.fields:
+                    yield tenant
+                if (shards := int(fields["shards"])) > 1:
+                    yield from (f"{tenant}.{number}" for number in range(shards))
+
+    def _leave_out_purged(self, report: Report) -> None:
+        """Whoever it was decided to restore while a purge began. One that begins later stands in the way of
+        all that is put back, until its end and after."""
+        gone = remembered_incarnations(self._blobs, self._keys.prefix)
+        if late := [tenant for tenant, mine in self._fates.items() if mine and mine in gone]:
+            self._fates |= dict.fromkeys(late)
+            self._purged = list(remembered(self._blobs, self._keys.prefix))
+            report.tenants["purged"] += len(late)
+
     def _ended(self, incarnations: list[str]) -> list[bool]:
         """Whether the server knows that they were purged."""
         key = self._keys.control("purged")
         return self._store.run(
             Operation(("HMGET", key, *incarnations), lambda reply: [one is not None for one in reply])
         )
+
+    @property
+    def token(self) -> str:
+        """What tells this restore from others."""
+        return self._permits.token
 
     @property
     def everybody(self) -> bool:
@@ -146,42 +176,26 @@ class Tenants:
             for tenant, fields in mine:
                 report.tenants[self._write(tenant, fields, dry=report.dry_run)] += 1
             if mine and not report.dry_run:
-                self._store.run(self._index.enlist([tenant for tenant, _ in mine]))
+                there = [(tenant, fields["incarnation"]) for tenant, fields in mine]
+                self._store.run(self._index.enlist(there))
+        self._permits.give_back()
 
     def _write(self, tenant: str, fields: dict[str, str], *, dry: bool) -> str:
         """Mirrors first: what a shard needs is there when the record is."""
         while True:
             live = self._store.run(self._records.read(tenant))
             if live.fields and live.fields["incarnation"] != fields["incarnation"]:
-                return "replaced"
+                return "purged" if is_begun(live.fields["incarnation"]) else "replaced"
             wanted = _merged(fields, live)
             what = "unchanged" if wanted is None else "changed" if live.fields else "created"
             if dry:
                 return what
-            if not live.fields and self._ended([fields["incarnation"]]) == [True]:
-                return "purged"
-            self._store.run_all(self._records.restore_mirrors(tenant, wanted or live.fields))
-            if wanted is None or self._store.run(self._records.restore(tenant, live, wanted)):
+            mirrors = self._records.restore_mirrors(tenant, wanted or live.fields, self.token)
+            self._store.run_all(mirrors)
+            if wanted is None:
                 return what
-
-    def purged_meanwhile(self) -> list[tuple[str, str]]:
-        """Tenants, with their incarnations, that were purged while they were restored."""
-        gone = {one.incarnation for one in remembered(self._blobs, self._keys.prefix)}
-        return [(tenant, mine) for tenant, mine in self._fates.items() if mine in gone and mine]
-
-    def close(self, rows: Rows, gone: Collection[str]) -> None:
-        """Give tenants that were purged while they were restored a record again, as it is while a purge goes
-        on: by that their purge can be carried out once more."""
-        for tenant, fields in _records_in(rows(RECORD_KEYS)):
-            if tenant in gone:
-                live = self._store.run(self._records.read(tenant))
-                if not live.fields:
-                    closed = {**fields, "incarnation": begun(fields["incarnation"]), "status": "disabled"}
-                    self._store.run_all(self._records.restore_mirrors(tenant, closed))
-                    if self._store.run(self._records.restore(tenant, live, closed)):
-                        state = f"{digest_of(tenant)}:state"  # says that the purge is over
-                        places = [self._keys.gone(partition) for partition in PARTITIONS]
-                        self._store.run_all([Operation(("HDEL", one, state), int) for one in places])
+            if done := self._store.run(self._records.restore(tenant, live, wanted, self.token)):
+                return what if done > 0 else "purged"
 
 
 def _merged(fields: dict[str, str], live: Stored) -> dict[str, str] | None:

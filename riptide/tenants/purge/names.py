@@ -18,6 +18,7 @@ FAMILIES = (
     "tag",
     "lease",
     "session",
+    "restoring",
 )
 
 

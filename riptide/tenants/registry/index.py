@@ -54,7 +54,7 @@ class Index:
     def __init__(self, keys: Keys) -> None:
         self._index = keys.control("tenants")
         self._reservations = keys.control("tenants:reserved")
-        self._audit = keys.control("audit")
+        self._audit, self._purged = keys.control("audit"), keys.control("purged")
 
     def reserve(self, tenant: str, incarnation: str, actor: str, most: int) -> Operation[Reserved]:
         def parse(reply: Any) -> Reserved:
@@ -83,9 +83,11 @@ class Index:
 
         return Operation(("HGET", self._reservations, tenant), parse)
 
-    def enlist(self, tenants: Sequence[str]) -> Operation[int]:
-        """List tenants whose records have been restored, fewer than 1,000."""
-        return _LIST.call([self._index, self._reservations], tenants, int)
+    def enlist(self, tenants: Sequence[tuple[str, str]]) -> Operation[int]:
+        """List tenants (id, incarnation) whose records have been restored, fewer than 500. Who was purged
+        since is left out."""
+        args = [text for pair in tenants for text in pair]
+        return _LIST.call([self._index, self._reservations, self._purged], args, int)
 
     def page(self, after: str, count: int) -> Operation[list[tuple[str, Reservation | None]]]:
         """Up to `count` ids in order that come after `after`, each with its reservation, if any."""

@@ -99,27 +99,35 @@ class Records:
         """What each shard of a new tenant needs of the record, in its own slot; False: it is too late."""
         head = reserved_ms, WRITE_WITHIN_MS
         return self._mirrors(
-            tenant, fields, lambda key, rest: _WRITE_MIRROR.call([key], [*head, *rest], bool)
+            tenant,
+            fields,
+            lambda tag, rest: _WRITE_MIRROR.call([self._keys.record(tag)], [*head, *rest], bool),
         )
 
     def change_mirrors(self, tenant: str, fields: Fields) -> list[Operation[bool]]:
         """False where a shard knows a newer state already."""
         head = fields["incarnation"], fields["revision"]
         return self._mirrors(
-            tenant, fields, lambda key, rest: _CHANGE_MIRROR.call([key], [*head, *rest], bool)
+            tenant,
+            fields,
+            lambda tag, rest: _CHANGE_MIRROR.call([self._keys.record(tag)], [*head, *rest], bool),
         )
 
-    def restore(self, tenant: str, seen: Stored, fields: Fields) -> Operation[bool]:
-        """A record as a checkpoint has it; False if there is another one by now than was seen."""
+    def restore(self, tenant: str, seen: Stored, fields: Fields, token: str) -> Operation[int]:
+        """A record as a checkpoint has it: 1; 0 if there is another one by now than was seen; -1 if there is
+        none and the restore known by `token` may not bring one back: the tenant was purged."""
         args = [seen.fields.get("revision", ""), fields["incarnation"], *flatten(fields)]
-        return _RESTORE.call([self._keys.record(tenant)], args, bool)
+        return _RESTORE.call([self._keys.record(tenant), self._keys.restoring(tenant, token)], args, int)
 
-    def restore_mirrors(self, tenant: str, fields: Fields) -> list[Operation[bool]]:
-        """What its shards need of it; False where one knows a newer state already."""
+    def restore_mirrors(self, tenant: str, fields: Fields, token: str) -> list[Operation[bool]]:
+        """What its shards need of it; False where one knows a newer state already, or it was purged."""
         head = fields["incarnation"], fields["revision"]
-        return self._mirrors(
-            tenant, fields, lambda key, rest: _RESTORE_MIRROR.call([key], [*head, *rest], bool)
-        )
+
+        def build(tag: str, rest: list[Arg]) -> Operation[bool]:
+            names = [self._keys.record(tag), self._keys.restoring(tag, token)]
+            return _RESTORE_MIRROR.call(names, [*head, *rest], bool)
+
+        return self._mirrors(tenant, fields, build)
 
     def _mirrors(
         self, tenant: str, fields: Fields, build: Callable[[str, list[Arg]], Operation[bool]]
@@ -131,8 +139,7 @@ class Records:
         made = []
         for shard in range(count):
             parts = {resource: split(limit, count, shard) for resource, limit in limits.items()}
-            key = self._keys.record(f"{tenant}.{shard}")
-            made.append(build(key, flatten(common | limit_fields(parts))))
+            made.append(build(f"{tenant}.{shard}", flatten(common | limit_fields(parts))))
         return made
 
     def _both(self, tenant: str) -> list[str]:

@@ -25,6 +25,12 @@ def digest_of(tenant: str) -> str:
     return hashlib.blake2b(tenant.encode(), digest_size=16).hexdigest()
 
 
+def state_of(tenant: str) -> str:
+    """The field, in each partition, that tells of a tenant's purge: the incarnation, and ` over` behind it
+    when it has ended."""
+    return f"{digest_of(tenant)}:state"
+
+
 def home_of(job: Job) -> Home:
     return job.entry.partition, job.message.tenant or DEFAULT_TENANT
 

@@ -76,7 +76,7 @@ def test_several_restores_at_once(on_valkey: Deployment, tmp_path: Path, rng: ra
         assert brought_back(on_valkey) == whole
         assert on_valkey.published_ids() == ids
         assert on_valkey.client.hlen(many) == 3000
-        assert not list(on_valkey.client.scan_iter(f"{on_valkey.prefix}:*:restoring*"))
+        assert not list(on_valkey.client.scan_iter(f"{on_valkey.prefix}:restoring:*"))
         assert not restore(settings, shelf, newer.id).corrected
 
 

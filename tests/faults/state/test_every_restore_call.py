@@ -28,7 +28,7 @@ pytestmark = pytest.mark.faults
 
 WHENS: tuple[When, ...] = ("before", "after", "amid")
 #: What tells of the restore itself, and differs from one to the next; and when accounts were made.
-_OWN = (":restored:", ":counted:", ":lane:{", ":control:", "|changed_ms", ":~account|at")
+_OWN = (":restored:", ":restoring:", ":counted:", ":lane:{", ":control:", "|changed_ms", ":~account|at")
 State = tuple[dict[bytes, Any], Counter[str]]
 
 
@@ -144,6 +144,8 @@ def test_every_call(
         for when in WHENS if most == 0 else scene.rng.sample(WHENS, 1):
             scene.begin_anew()
             scene.struck(number, when, tenants)
+            client = scene.deployment.client
+            assert all(client.ttl(name) > 0 for name in client.scan_iter("*:restoring:*"))
             restore(scene.settings, Shelf(scene.settings), scene.made.id, tenants=tenants)
             where = f"{when} call {number} ({calls[number]}) of {len(calls)}"
             found, published = scene.state()

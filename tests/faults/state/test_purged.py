@@ -36,6 +36,8 @@ from workers import HANDLERS
 
 pytestmark = pytest.mark.faults
 
+#: Of a restore, as it tells them.
+STEPS = ("keys", "sessions", "usage", "commands", "tenants")
 DOOMED, NEIGHBOUR = "zqjxw", "umbrella"
 TYPES = Registry(COMMANDS, HANDLERS).pick(["purge_tenant", KIND])
 
@@ -216,4 +218,84 @@ async def test_a_restore_amid_a_purge(on_valkey: Deployment, tmp_path: Path, rng
         with riptide.connect(config=scene.settings) as rt:
             assert {tenant.id for tenant in rt.tenants.list().tenants} == {"default", NEIGHBOUR}
         await scene.lives_on()
+        deployment.close()
+
+
+class Killed(Exception):
+    """Stands for the end of a process that restores."""
+
+
+def restore_amid(scene: Scene, step: str, *, lost: bool, is_killed: bool) -> None:
+    """The tenant is purged when a restore has come to a step; after that it goes on, or is killed."""
+    reached: list[str] = []
+
+    def told(_done: float, _of: float, what: str) -> None:
+        if reached and is_killed and what != step:
+            raise Killed
+        if what == step and not reached:
+            reached.append(what)
+            if lost:  # another one is faster
+                restore(scene.settings, scene.shelf, scene.before)
+            scene.purge()
+
+    with suppress(Killed):
+        restore(scene.settings, scene.shelf, scene.before, told=told)
+    assert reached
+
+
+async def stays_purged(scene: Scene, where: Any) -> None:
+    """At once, and after the next restores; and its id is free."""
+    assert not scene.left(), (where, scene.left())
+    for tenants in ([DOOMED], None):
+        await asyncio.to_thread(restore, scene.settings, scene.shelf, scene.before, tenants=tenants)
+        assert not scene.left(), (where, tenants, scene.left())
+    await scene.lives_on()
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["living", "lost"])
+async def test_a_purge_that_ends_amid_a_restore(
+    on_valkey: Deployment, tmp_path: Path, rng: random.Random, lost: bool
+) -> None:
+    """Nothing is left that somebody would have to clear away, also if the restore is killed then. On a server
+    that was lost another restore has brought the tenant back before it is purged."""
+    for step in rng.sample(STEPS, 3):
+        deployment, is_killed = Deployment(on_valkey.url, f"{on_valkey.prefix}{step}"), rng.random() < 0.5
+        scene = await asyncio.to_thread(Scene, deployment, tmp_path / step, rng)
+        if lost:
+            await asyncio.to_thread(forget, deployment)
+        await asyncio.to_thread(restore_amid, scene, step, lost=lost, is_killed=is_killed)
+        await stays_purged(scene, (step, is_killed))
+        deployment.close()
+
+
+def restore_struck(scene: Scene, number: int) -> list[str]:
+    """The tenant is purged before that call of a restore, which loses its connection; answers all calls."""
+
+    def purge_now() -> None:
+        scene.purge()
+
+    with CallProxy(scene.deployment.url, lambda _: True) as proxy:
+        proxy.strike_at(number, "before", purge_now, last=False)
+        through = Deployment(proxy.url, scene.deployment.prefix)
+        with suppress(RiptideError):
+            restore(checkpoint_settings(through, scene.directory), scene.shelf, scene.before)
+        through.close()
+        assert number < 0 or proxy.struck.wait(PATIENCE)
+        return proxy.calls
+
+
+async def test_a_purge_that_ends_before_a_call_of_a_restore(
+    on_valkey: Deployment, tmp_path: Path, rng: random.Random
+) -> None:
+    calls: list[str] = []
+    for name in ("warm", "count"):  # at first the server has to be taught the scripts
+        deployment = Deployment(on_valkey.url, f"{on_valkey.prefix}{name}")
+        scene = await asyncio.to_thread(Scene, deployment, tmp_path / name, rng)
+        calls = await asyncio.to_thread(restore_struck, scene, -1)
+        deployment.close()
+    for number in sorted(rng.sample(range(len(calls)), 4)):
+        deployment = Deployment(on_valkey.url, f"{on_valkey.prefix}n{number}")
+        scene = await asyncio.to_thread(Scene, deployment, tmp_path / str(number), rng)
+        await asyncio.to_thread(restore_struck, scene, number)
+        await stays_purged(scene, (number, calls[number]))
         deployment.close()

@@ -61,7 +61,9 @@ def test_new_plans_are_used_everywhere(on_valkey: Deployment, tmp_path: Path) ->
         host.write(tenant=tenant | {"plans_file": str(file)}, cache={"default_ttl_seconds": 61})
         eventually(lambda: worker.log.count("is not taken over") >= 4, "all to be refused")
         assert rt.state.history().current.startswith("2-")
-        file.write_text(plans(free="3.00", gold="99.00"))
+        file.write_text(plans(free="3.00"))
+        assert str(host.file) in refusal(rt, "invoices need these: gold (1 tenant). Put them back").why
+        file.write_text(plans(free="3.00", gold="99.00", bronze="1.00"))
         agreed(rt, 3, 3)
         assert rt.settings.cache.default_ttl_seconds == 61
 
@@ -75,15 +77,18 @@ def test_new_plans_are_used_everywhere(on_valkey: Deployment, tmp_path: Path) ->
         agreed(rt, 3, 4)
         assert "plans.gold" not in {one.path for one in rt.state.diff()}
 
-        assert rt.wait(rt.state.rollback(1), PATIENCE).state == "done"
+        far.tenants.update("best", plan="free")
+        assert rt.wait(rt.state.rollback(1), PATIENCE).state == "dead", "it had that plan this month"
+        refusal(rt, "gold (1 tenant)")
+        assert rt.wait(rt.state.rollback(2), PATIENCE).state == "done"
         agreed(rt, 3, 5)
-        with pytest.raises(InvalidInput, match="there is no plan 'gold'"):
-            far.tenants.create("late", plan="gold")
+        with pytest.raises(InvalidInput, match="there is no plan 'bronze'"):
+            far.tenants.create("late", plan="bronze")
 
         host.write(tenant=tenant | {"plans_file": str(tmp_path / "none.yml")})
         refusal(rt, "there is no file")
         again = tmp_path / "others.yml"
-        again.write_text(plans(free="4.00", silver="5.00"))
+        again.write_text(plans(free="4.00", gold="99.00", silver="5.00"))
         host.write(tenant=tenant | {"plans_file": str(again)})
         agreed(rt, 3, 6)
         assert far.tenants.create("late", plan="silver").plan == "silver"

@@ -96,6 +96,29 @@ async def test_what_is_missing_is_loaded_and_nothing_else(connect: Connect) -> N
     assert pages.asked == {"/a": 2, "/b": 1, "/gone": 1, "/here": 1}
 
 
+async def test_keys_that_are_there_cost_few_round_trips(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect(warming_batch_size=10) as context:
+        keys = [f"key {number}" for number in range(1500)]
+        await context.cache.set_many(dict.fromkeys(keys, "here"), **WHERE)
+        transport = context.rt.store.transport
+        trips: list[Any] = []
+
+        def counting(send: Any) -> Any:
+            def counted(*args: Any) -> Any:
+                trips.append(args)
+                return send(*args)
+
+            return counted
+
+        for name in ("send", "send_all"):
+            monkeypatch.setattr(transport, name, counting(getattr(transport, name)))
+        job = await run(context, *keys)
+        assert job.result["present"] == 1500
+        assert 0 < len(trips) <= 1500 / context.settings.redis.max_pipeline_size + 5
+
+
 async def test_a_failure_that_may_pass_is_retried_with_what_is_missing(connect: Connect) -> None:
     pages = Pages()
     pages.status["/b"] = 503

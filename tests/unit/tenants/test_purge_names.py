@@ -14,6 +14,7 @@ PREFIX = "app:riptide"
 TENANT = st.from_regex(TENANT_PATTERN.replace(r"\Z", ""), fullmatch=True)
 _VALUES = {"namespace": "pages", "name": "n", "digest": "0" * 32, "period": "2026-10", "kind": "warm"}
 _VALUES |= {"entry_id": "1-1", "lane": "key-0", "consumer": "vm.1.0", "partition": PARTITIONS[0]}
+_VALUES |= {"token": "t"}
 
 
 def built(tenant: str, *, own: bool) -> Iterator[tuple[str, str]]:
