@@ -1,6 +1,6 @@
 """`riptide checkpoint`: the state in the blob store, and back from there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from riptide.cli import common
 from riptide.config import Settings
 from riptide.errors import InvalidInput, RiptideError
 from riptide.state.checkpoints.manifest import Manifest
-from riptide.state.checkpoints.shelf import KINDS, Shelf
+from riptide.state.checkpoints.shelf import Shelf
 from riptide.state.checkpoints.writing import Told
 from riptide.state.restore.report import Report
 from riptide.state.restore.restoring import restore
@@ -23,6 +23,8 @@ app = typer.Typer(
     "commands do their work themselves: no worker is needed.",
     no_args_is_help=True,
 )
+#: The others are written by workers, and say so.
+_BY_HAND = ("manual", "emergency")
 Id = Annotated[
     str, typer.Argument(metavar="ID", help="A checkpoint, as 'checkpoint list' names it, or 'newest'.")
 ]
@@ -31,12 +33,14 @@ Id = Annotated[
 @app.command("create")
 def create_command(
     kind: Annotated[
-        str, typer.Option(metavar="KIND", help=f"Why it is written: {', '.join(KINDS)}.")
+        str, typer.Option(metavar="KIND", help=f"Why it is written: {', '.join(_BY_HAND)}.")
     ] = "manual",
     note: Annotated[str, typer.Option(help="Shown where checkpoints are listed.")] = "",
     as_json: common.Json = False,
 ) -> None:
     """Write a checkpoint now, while everything goes on, and print its id."""
+    if kind not in _BY_HAND:
+        raise InvalidInput(f"--kind is one of {', '.join(_BY_HAND)}")
     shelf = Shelf(common.settings())
     with _bar("Writing", quiet=as_json) as told:
         manifest = shelf.create(kind, note, actor=common.cli_actor(), told=told)
@@ -46,21 +50,25 @@ def create_command(
 @app.command("list")
 def list_command(as_json: common.Json = False) -> None:
     """List the checkpoints, newest first. One that is being written is not among them."""
-    found, problems = Shelf(common.settings()).list()
+    shelf = Shelf(common.settings())
+    found, problems = shelf.list()
     if as_json:
         common.print_json({"checkpoints": [one.model_dump() for one in found], "problems": problems})
     else:
-        common.console.print(_table(found)) if found else typer.echo("there are no checkpoints")
+        common.show(_table(found)) if found else typer.echo(_none(shelf))
         for problem in problems:
             typer.echo(problem)
     if problems:
-        raise RiptideError(f"{len(problems)} checkpoints cannot be read")
+        raise RiptideError(f"{len(problems)} of the checkpoints cannot be read")
 
 
 def _table(found: list[Manifest]) -> Table:
     table = Table(title="Checkpoints (UTC)", title_justify="left", box=None, pad_edge=False)
     for name in ("id", "kind", "begun", "seconds", "tenants", "unfinished", "bytes", "note"):
-        table.add_column(name, justify="left" if name in {"id", "kind", "begun", "note"} else "right")
+        right = name not in {"id", "kind", "begun", "note"}
+        table.add_column(
+            name, justify="right" if right else "left", overflow="fold" if name == "note" else "ellipsis"
+        )
     for one in found:
         table.add_row(
             one.id,
@@ -84,11 +92,12 @@ def show_command(checkpoint: Id, as_json: common.Json = False) -> None:
     if as_json:
         common.print_json(manifest.model_dump())
         return
-    common.console.print(_table([manifest]))
+    common.show(_table([manifest]))
     for name, count in manifest.keys.items():
         typer.echo(f"{name}: {count:,} keys")
     if manifest.left_out:
         typer.echo(f"left out: {manifest.left_out:,} spilled sessions whose data was missing or damaged")
+    _print_positions(manifest.positions, "counted")
 
 
 @app.command("verify")
@@ -138,11 +147,15 @@ def restore_command(
     common.print_json(report.facts()) if as_json else _print(report, settings)
 
 
+def _none(shelf: Shelf) -> str:
+    return f"there are no checkpoints in {shelf.blobs.place}"
+
+
 def _chosen(shelf: Shelf, checkpoint: str) -> str:
     if checkpoint != "newest":
         return checkpoint
     if not (ids := shelf.ids()):
-        raise InvalidInput("there are no checkpoints")
+        raise InvalidInput(_none(shelf))
     return ids[0]
 
 
@@ -159,7 +172,7 @@ def _bar(what: str, *, quiet: bool) -> Iterator[Told]:
 
 
 def _print(report: Report, settings: Settings) -> None:
-    verb = "would be" if report.dry_run else "were"
+    verb = "would be" if report.dry_run else "was"
     rows: list[tuple[str, Any]] = [(f"tenants {what}", count) for what, count in report.tenants.items()]
     rows += [(f"{name} added", count) for name, count in report.facts()["items"].items()]
     rows += [
@@ -173,8 +186,12 @@ def _print(report: Report, settings: Settings) -> None:
     for name, count in rows:
         table.add_row(name, f"{count:,}")
     common.console.print(table)
-    furthest = {p: position for p, position in report.positions.items() if position != "0-0"}
-    for partition, position in furthest.items():
-        typer.echo(f"usage of partition {partition} is complete up to {position}")
+    _print_positions(report.positions, "complete")
     if not settings.streams.archive:
         typer.echo("streams.archive is off: what came after the checkpoint is not known")
+
+
+def _print_positions(positions: Mapping[str, str], how: str) -> None:
+    for partition, position in sorted(positions.items(), key=lambda one: int(one[0])):
+        if position != "0-0":
+            typer.echo(f"usage of partition {partition} is {how} up to {position}")

@@ -101,7 +101,7 @@ def print_status(status: Status, *, as_json: bool) -> None:
     if status.progress is not None:
         known["progress"] = _reached(status.progress)
     for name, value in known.items():
-        typer.echo(f"{name:12} {value}")
+        typer.echo(f"{name:12} {common.printable(str(value))}")
 
 
 def _reached(progress: Progress) -> str:

@@ -8,11 +8,13 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
 
+from commands import Command, MalformedBody
 from riptide import log
 from riptide.config import Loaded, Settings, load
 from riptide.config.values import Bytes
@@ -23,6 +25,7 @@ from riptide.streams.resting import who_asks
 from riptide.tenants.registry.audit import LONGEST_ACTOR
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Command)
 #: In UTC; None: the present one.
 Month = Annotated[
     str | None, typer.Option(metavar="YYYY-MM", help="A month in UTC.", show_default="this one")
@@ -31,7 +34,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 
 _LEAST_TEXT, _WIDE = 20, 10_000
 
-console = Console()
+#: What stands in brackets or between colons is text: others wrote much of what is shown.
+console = Console(markup=False, emoji=False)
 #: For what people look at while it goes on; standard output is for results.
 progress = Console(stderr=True)
 
@@ -94,6 +98,16 @@ def number(text: str, wrong: str) -> int:
     except ValidationError:
         raise InvalidInput(wrong) from None
     return found
+
+
+def made(kind: type[C], body: dict[str, Any]) -> C:
+    """A command of what was given; InvalidInput says what is wrong with it."""
+    try:
+        return kind.parse(kind.version, to_json(body))
+    except PydanticSerializationError:
+        raise InvalidInput("what is given is no text in UTF-8") from None
+    except MalformedBody as error:
+        raise InvalidInput(str(error)) from None
 
 
 def printable(text: str) -> str:

@@ -16,6 +16,7 @@ from riptide.streams.message import Ref
 
 FAILED, NOT_FINISHED = 1, 3
 _WAIT_SECONDS = 30.0
+_MOST_LISTED = 5
 
 Number = Annotated[
     int | None, typer.Argument(metavar="VERSION", min=1, help="Its number.", show_default=False)
@@ -34,11 +35,12 @@ def history_command(as_json: common.Json = False) -> None:
         elif not found.versions:
             typer.echo("no version yet: every process has what its own file says")
         else:
-            common.console.print(_history_table(found))
+            common.show(_history_table(found))
         if found.refused is not None and not as_json:
             refused = found.refused
             whose = f"from {common.printable(refused.origin)}"
-            typer.echo(f"refused at {common.moment(refused.at_ms)}, {whose}: {refused.why}")
+            why = "\n".join(map(common.printable, refused.why.splitlines()))
+            typer.echo(f"refused at {common.moment(refused.at_ms)}, {whose}: {why}")
 
 
 def diff_command(
@@ -119,11 +121,11 @@ def _show(found: list[Difference], as_json: bool) -> None:
     else:
         table = Table(box=None, header_style="bold")
         for heading in ("setting", "before", "after", ""):
-            table.add_column(heading, overflow="fold")
+            table.add_column(heading, overflow="fold" if heading in {"before", "after"} else "ellipsis")
         for one in found:
             needs = "" if one.live else "needs a restart"
             table.add_row(*map(Text, (one.path, _written(one.before), _written(one.after), needs)))
-        common.console.print(table)
+        common.show(table)
 
 
 def _written(value: Any) -> str:
@@ -135,6 +137,14 @@ def _written(value: Any) -> str:
 def _changed(version: Version, versions: list[Version]) -> list[str]:
     older = next((one for one in versions if one.number == version.number - 1), None)
     return [] if older is None else [one.path for one in differences(older.document, version.document)]
+
+
+def _listed(changed: list[str], number: int) -> str:
+    """A name a line, and no page of them."""
+    lines = changed[:_MOST_LISTED]
+    if more := len(changed) - len(lines):
+        lines.append(f"and {more}: config diff {number - 1} {number}")
+    return "\n".join(lines) or "-"
 
 
 def _history_facts(found: History) -> dict[str, Any]:
@@ -163,10 +173,10 @@ def _history_facts(found: History) -> dict[str, Any]:
 def _history_table(found: History) -> Table:
     table = Table(box=None, header_style="bold")
     for heading in ("version", "accepted (UTC)", "from", "changed"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold" if heading == "from" else "ellipsis")
     for one in found.versions:
         style = "bold" if one.id == found.current else ""
-        changed = ", ".join(_changed(one, found.versions)) or "-"
+        changed = _listed(_changed(one, found.versions), one.number)
         row = (one.id, common.moment(one.at_ms), common.printable(one.origin), changed)
         table.add_row(*(Text(cell, style) for cell in row))
     return table

@@ -23,6 +23,7 @@ from riptide.cli import (
 )
 from riptide.cli.audit import audit_command
 from riptide.cli.command import cancel_command, command_command
+from riptide.cli.common import printable
 from riptide.cli.publish import publish_command
 from riptide.cli.redis import redis_command
 from riptide.cli.replay import replay_command
@@ -99,5 +100,6 @@ def main() -> None:
     try:
         app()
     except RiptideError as error:
-        print(f"error: {error}", file=sys.stderr)
+        lines = map(printable, str(error).splitlines())
+        print("error: " + "\n".join(lines), file=sys.stderr)
         sys.exit(BAD_INPUT if isinstance(error, ConfigError | InvalidInput) else FAILED)

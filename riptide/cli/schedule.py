@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from riptide.cli import common
 from riptide.clock import SystemClock
@@ -32,7 +33,7 @@ def list_command(as_json: common.Json = False) -> None:
         if as_json:
             common.print_json(rows)
         else:
-            common.console.print(_table(rows))
+            common.show(_table(rows))
 
 
 @app.command("run")
@@ -77,8 +78,8 @@ def _facts(entry: Scheduled, state: State) -> dict[str, Any]:
 def _table(rows: list[dict[str, Any]]) -> Table:
     shown = Table(title="Schedules (UTC)", title_justify="left", box=None, pad_edge=False)
     for name in ("name", "command", "tenant", "when", "last", "next"):
-        shown.add_column(name, overflow="fold")
+        shown.add_column(name, overflow="fold" if name == "when" else "ellipsis")
     for row in rows:
         cells = [row[name] or "-" for name in ("name", "command", "tenant", "when", "last")]
-        shown.add_row(*cells, f"[dim]off: {row['off']}[/dim]" if row["off"] else row["next"] or "never")
+        shown.add_row(*cells, Text(f"off: {row['off']}", "dim") if row["off"] else row["next"] or "never")
     return shown

@@ -35,10 +35,10 @@ def list_command(
     shown = found[:limit]
     if as_json:
         common.print_json([asdict(one) for one in shown])
-        return
-    common.console.print(_table(shown))
+    else:
+        common.show(_table(shown)) if shown else typer.echo("there are no sessions")
     if len(found) > limit:
-        typer.echo(f"there are more: --limit, or --user; these are the first {limit:,}")
+        typer.echo(f"there are more: --limit, or --user; these are the first {limit:,}", err=True)
 
 
 @app.command("show")
@@ -67,7 +67,7 @@ def terminate_command(
     """End a session."""
     with common.client() as (rt, _):
         if not yes:
-            typer.confirm("End this session?", abort=True)
+            typer.confirm("End this session?", abort=True, err=True)
         if not rt.sessions.terminate(session, tenant=tenant):
             raise _none(tenant)
     common.print_json({"terminated": True}) if as_json else typer.echo("it has ended")
@@ -86,14 +86,14 @@ def _facts(one: SessionInfo) -> dict[str, Any]:
         "address": one.client_ip or "-",
         "source": one.source or "-",
         "client": one.user_agent or "-",
-        "data": "blob store" if one.spilled else "memory",
+        "kept in": "blob store" if one.spilled else "memory",
     }
 
 
 def _table(found: Iterable[SessionInfo]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("session", "user", "since", "until", "address", "source", "client", "data"):
-        table.add_column(name, overflow="fold" if name == "session" else "ellipsis")
+    for name in ("session", "user", "since", "until", "address", "source", "client", "kept in"):
+        table.add_column(name, overflow="fold" if name in {"user", "source", "client"} else "ellipsis")
     for one in found:
         table.add_row(*(common.printable(str(value)) for value in _facts(one).values()))
     return table

@@ -5,13 +5,12 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 from rich.progress import Progress
 from rich.table import Table
 
 from commands import Spill
 from riptide.cli import common
-from riptide.config.values import Bytes
+from riptide.cli.command import NOT_FINISHED
 from riptide.errors import InvalidInput, RiptideError
 from riptide.reads.sync_client import RipTide
 from riptide.streams.job import Progress as Told
@@ -20,6 +19,7 @@ app = typer.Typer(
     help="State: what sessions and entries take, in memory and in the blob store.", no_args_is_help=True
 )
 _PATIENCE_SECONDS = 300.0
+_WRONG = "--keep is a number of bytes: write it as in 20MiB"
 
 
 class What(StrEnum):
@@ -50,7 +50,8 @@ def spill_command(
         raise InvalidInput("--what, --keep and --tenant go with --now")
     with common.client() as (rt, _):
         if now:
-            _spill(rt, Spill(what=what.value, keep_bytes=_bytes(keep)), tenant)
+            body = {"what": what.value, "keep_bytes": None if keep is None else common.number(keep, _WRONG)}
+            _spill(rt, common.made(Spill, body), tenant)
         figures = {"sessions": asdict(rt.sessions.figures()), "entries": asdict(rt.cache.figures())}
     if as_json:
         common.print_json(figures)
@@ -71,7 +72,7 @@ def _table(figures: dict[str, dict[str, float]]) -> Table:
 
 
 def _spill(rt: RipTide, command: Spill, tenant: str | None) -> None:
-    """Raises RiptideError unless it was done."""
+    """Raises RiptideError unless it was done, and ends with 3 where it is not finished."""
     quiet = not common.progress.is_terminal
     with Progress(console=common.progress, transient=True, disable=quiet) as bar:
         task = bar.add_task("Spilling", total=None)
@@ -80,15 +81,10 @@ def _spill(rt: RipTide, command: Spill, tenant: str | None) -> None:
             bar.update(task, completed=told.done, total=told.total)
 
         ended = rt.wait(rt.publish(command, tenant=tenant), _PATIENCE_SECONDS, show)
+    if not ended.final:
+        typer.echo(
+            f"{ended.ref} is {ended.state}: no worker that serves 'spill' has finished it yet", err=True
+        )
+        raise typer.Exit(NOT_FINISHED)
     if ended.state != "done":
-        why = ended.error or "does a worker run?"
-        raise RiptideError(f"the command {ended.ref} is {ended.state}, not done: {why}")
-
-
-def _bytes(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return TypeAdapter(Bytes).validate_python(text)
-    except ValidationError:
-        raise InvalidInput(f"{text[:80]!r} is no number of bytes: write it as in 20MiB") from None
+        raise RiptideError(f"the command {ended.ref} is {ended.state}, not done: {ended.error or ''}")

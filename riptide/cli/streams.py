@@ -133,15 +133,15 @@ def _shown(look: Look) -> Group:
         shown.add_column(name, justify="right")
     for state in look.states:
         rate = look.rates.get(state.kind)
-        cells = [
-            f"[yellow]{state.kind}[/yellow]" if state.kind in look.paused else state.kind,
+        cells: list[str | Text] = [
+            Text(state.kind, "yellow" if state.kind in look.paused else ""),
             _count(state.lag),
             _count(state.pending),
             common.duration(state.oldest_seconds),
             "-" if rate is None else _count(round(rate)),
             _count(state.consumers),
             _count(state.retries),
-            f"[red]{_count(state.dead)}[/red]" if state.dead else "0",
+            Text(_count(state.dead), "red" if state.dead else ""),
             _count(state.entries),
         ]
         if look.archives:

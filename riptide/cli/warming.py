@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic_core import to_json
+from rich.markup import escape
 from rich.table import Table
 
 from commands import Warm
@@ -41,8 +42,10 @@ def popular_command(
         rows = rt.cache.popular(tenant, namespace, top)
     if as_json:
         common.print_json([asdict(row) for row in rows])
-    else:
+    elif rows:
         common.show(_table(tenant, rows))
+    else:
+        typer.echo(f"no reads of {tenant} are reported yet")
 
 
 def warm_command(
@@ -96,7 +99,7 @@ def warm_command(
             bodies = list(_bodies(rt, [key for _, key in places]))
         else:
             bodies = list(_bodies(rt, keys or []))
-        refs = [rt.publish(Warm.model_validate(given | body, strict=False), tenant=tenant) for body in bodies]
+        refs = [rt.publish(common.made(Warm, given | body), tenant=tenant) for body in bodies]
         _tell(rt, refs, told, wait, as_json=as_json)
 
 
@@ -105,7 +108,7 @@ def _from_log(
 ) -> tuple[list[Place], dict[str, Any]]:
     logged = Logged.enough_for(top)
     with common.bar() as bar:
-        bar.add_task(f"Reading {path.name}", total=None)
+        bar.add_task(f"Reading {escape(path.name)}", total=None)
         try:
             logged.add_file(path, base_url or rt.settings.cache.warm_base_url)
         except OSError as error:
@@ -121,7 +124,7 @@ def _bodies(rt: RipTide, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
     chosen: list[str] = []
     size = 0
     for key in keys:
-        needs = len(to_json(key)) + 1
+        needs = len(to_json(key.encode(errors="replace"))) + 1
         if chosen and (size + needs > room or len(chosen) == MAX_ITEMS):
             yield {"keys": chosen}
             chosen, size = [], 0
@@ -137,7 +140,11 @@ def _tell(
     log = {"access_log": told} if told else {}
     if told and not as_json:
         counts = ", ".join(f"{value:,} {name}" for name, value in told.items() if name != "damaged")
-        typer.echo(f"access log: {counts}" + ("; it ends before its end" if told["damaged"] else ""))
+        typer.echo(f"access log: {counts}" + ("; it breaks off" if told["damaged"] else ""))
+    if told.get("unplaced"):
+        typer.echo("paths that are unplaced need --base-url, or cache.warm_base_url", err=True)
+    if told and not refs:
+        typer.echo("nothing to warm", err=True)
     if wait is None:
         if as_json:
             common.print_json({"refs": [str(ref) for ref in refs], **log})

@@ -3,8 +3,8 @@
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from riptide.cli import common
 from riptide.errors import InvalidInput
@@ -37,7 +37,7 @@ def workers_command(as_json: common.Json = False) -> None:
             typer.echo("no workers")
         else:
             types = load_models(rt.settings.workers.modules)
-            common.console.print(_table(members, rt.settings.workers.lease_seconds, set(types)))
+            common.show(_table(members, rt.settings.workers.lease_seconds, set(types)))
 
 
 def quiet_command(
@@ -119,23 +119,21 @@ def _table(members: list[Member], lease_seconds: float, types: set[str]) -> Tabl
         "serves",
         "",
     ):
-        shown.add_column(name, overflow="fold", no_wrap=name == "name")
+        shown.add_column(name, overflow="fold" if name in {"runs", "serves", ""} else "ellipsis")
     for member in members:
         beat = common.duration(member.silent_seconds)
         runs = ", ".join(f"{count} {kind}" for kind, count in sorted(member.running.items())) or "-"
-        quiet = (
-            "" if member.quiet_ms is None else f"[yellow]quiet, by {escape(member.quiet_by or '?')}[/yellow]"
-        )
+        quiet = "" if member.quiet_ms is None else f"quiet, by {common.printable(member.quiet_by or '?')}"
         shown.add_row(
             member.name,
             member.role,
             member.version,
             member.config or "own file",
             common.moment(member.started_ms),
-            f"[red]{beat}[/red]" if member.silent_seconds > lease_seconds else beat,
+            Text(beat, "red" if member.silent_seconds > lease_seconds else ""),
             _position(member),
             runs,
             "all" if types <= set(member.commands) else "\n".join(member.commands),
-            quiet,
+            Text(quiet, "yellow"),
         )
     return shown

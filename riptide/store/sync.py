@@ -267,7 +267,7 @@ def translate(error: Exception) -> RiptideError:
             maybe_done=maybe_done(error),
         )
     # The text of redis-py's errors names host and port, never a password.
-    cause = str(error) or type(error).__name__
+    cause = str(error).rstrip(".") or type(error).__name__
     if isinstance(error, (MasterNotFoundError, AsyncMasterNotFoundError)):
         cause = cause.partition(" : ")[0] + " by any Sentinel"  # then come the clients, at length
     return ServerUnavailable(

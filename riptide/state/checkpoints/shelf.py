@@ -62,8 +62,8 @@ class Shelf:
         schedule's are not; None: nobody did."""
         if kind not in KINDS:
             raise InvalidInput(f"a checkpoint is of kind {', '.join(KINDS)}, not {str(kind)[:40]!r}")
-        if len(note) > _LONGEST_NOTE:
-            raise InvalidInput(f"a note has at most {_LONGEST_NOTE:,} characters")
+        if len(note) > _LONGEST_NOTE or not _is_utf8(note):
+            raise InvalidInput(f"a note has at most {_LONGEST_NOTE:,} characters, in UTF-8")
         if id is not None:
             with suppress(BlobNotFound):
                 return self.show(id)
@@ -106,7 +106,12 @@ class Shelf:
     def show(self, checkpoint: str) -> Manifest:
         """Raises InvalidInput for what is no id; BlobNotFound; Damaged."""
         name = names.manifest_name(self._prefix, checkpoint)
-        manifest = read_manifest(checkpoint, self.blobs.get(name))
+        try:
+            manifest = read_manifest(checkpoint, self.blobs.get(name))
+        except BlobNotFound:
+            raise BlobNotFound(
+                f"there is no checkpoint {checkpoint} in {self.blobs.place}; see 'riptide checkpoint list'"
+            ) from None
         if (manifest.id, manifest.prefix) != (checkpoint, self._prefix):
             raise Damaged(
                 f"checkpoint {checkpoint} is damaged: its manifest is another one's. Nothing is used"
@@ -165,3 +170,11 @@ def _counted(pieces: Iterable[bytes], told: Callable[[int], None]) -> Iterator[b
         yield piece
         done += len(piece)
         told(done)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -139,7 +139,9 @@ class Restoring:
         report.seconds = round(time.monotonic() - started, 3)
         self._tell(_STEPS, "done")
         self._log.info(
-            "restored", checkpoint=report.checkpoint, dry_run=report.dry_run, tenants=dict(report.tenants)
+            "rehearsed" if report.dry_run else "restored",
+            checkpoint=report.checkpoint,
+            tenants=dict(report.tenants),
         )
 
     def _starts(self) -> dict[str, Cut]:

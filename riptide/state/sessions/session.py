@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -17,9 +17,10 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """Whose session it is, and where it came from. `spilled`: its data is in the blob store at present."""
+    """Whose session it is, and where it came from. `spilled`: its data is in the blob store at present.
+    Its id is a secret, and does not show where this is printed."""
 
-    id: str
+    id: str = field(repr=False)
     tenant: str
     user_id: str
     client_ip: str | None
@@ -41,10 +42,10 @@ class Session(SessionInfo):
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """Some sessions; `cursor` is where the next page begins, None: there is none."""
+    """Some sessions; `cursor` is where the next page begins, None: there is none. It names a session."""
 
     sessions: list[SessionInfo]
-    cursor: str | None
+    cursor: str | None = field(repr=False)
 
 
 def check_session_id(session_id: str) -> str:

@@ -277,6 +277,6 @@ def test_two_that_are_missing(scene: Scene) -> None:
     assert scene.shelf.ids() == [scene.made.id]
     blobs.delete(scene.manifest)
     assert not scene.shelf.ids()
-    with pytest.raises(RiptideError, match="there is no blob"):
+    with pytest.raises(RiptideError, match="there is no checkpoint"):
         restore(scene.settings, scene.shelf, scene.made.id)
     assert dump(scene.deployment) == scene.before

@@ -15,15 +15,17 @@ ON = {"tenant": {"enabled": True}}
 def test_from_create_to_restore(riptide_on_valkey: Cli, on_valkey: Deployment, tmp_path: Path) -> None:
     riptide, deployment = riptide_on_valkey, on_valkey
     write_config(tmp_path / "riptide.yml", **ON)
-    assert riptide("checkpoint", "list").out == "there are no checkpoints\n"
-    assert riptide("checkpoint", "show", "newest").err == "error: there are no checkpoints\n"
+    none = f"there are no checkpoints in {tmp_path / 'blobs'}\n"
+    assert riptide("checkpoint", "list").out == none
+    assert riptide("checkpoint", "show", "newest").err == f"error: {none}"
     assert riptide("tenant", "create", "acme").code == 0
-    made = riptide("checkpoint", "create", "--note", "by \x1b[1mhand").out.strip()
+    made = riptide("checkpoint", "create", "--note", "by \x1b[1mhand[/x]").out.strip()
     second = riptide("checkpoint", "create", "--kind", "emergency", "--json").json["id"]
     listed = riptide("checkpoint", "list", "--json").json["checkpoints"]
     assert [(row["id"], row["kind"]) for row in listed] == [(second, "emergency"), (made, "manual")]
-    shown = riptide("checkpoint", "list").out
+    shown = riptide("checkpoint", "list", extra=[("COLUMNS", "60")]).out
     assert made in shown
+    assert "hand[/x]" in shown
     assert "\x1b" not in shown
     assert riptide("checkpoint", "show", made, "--json").json == listed[1]
     assert "tenants: 1 keys" in riptide("checkpoint", "show", "newest").out
@@ -43,11 +45,15 @@ def test_from_create_to_restore(riptide_on_valkey: Cli, on_valkey: Deployment, t
     ("arguments", "code", "message"),
     [
         (("show", "../../etc/passwd"), 2, "is no id of a checkpoint"),
-        (("restore", "20261121T000000Z-00000000"), 1, "there is no blob"),
-        (("create", "--kind", "odd"), 2, "of kind manual, scheduled, shutdown, emergency"),
+        (("restore", "20261121T000000Z-00000000"), 1, "there is no checkpoint 2"),
+        (("create", "--kind", "odd"), 2, "--kind is one of manual, emergency"),
+        (("create", "--kind", "scheduled"), 2, "--kind is one of manual, emergency"),
+        (("create", "--note", b"\xff"), 2, "in UTF-8"),
     ],
 )
-def test_what_cannot_be(riptide_on_valkey: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
+def test_what_cannot_be(
+    riptide_on_valkey: Cli, arguments: tuple[str | bytes, ...], code: int, message: str
+) -> None:
     shown = riptide_on_valkey("checkpoint", *arguments)
     assert shown.code == code
     assert message in shown.err

@@ -22,7 +22,7 @@ def test_schedules_are_listed_and_run(on_valkey: Deployment, riptide_on_valkey: 
     with_schedule(riptide, tmp_path, deployment.prefix)
     rows = {row["name"]: row for row in riptide("schedule", "list", "--json").json}
     assert list(rows) == ["warm", "checkpoint", "close_period", "month", "often"]
-    assert rows["warm"]["off"] == "cache.warm_list is empty"
+    assert rows["warm"]["off"] == "cache.enable_warming is off"
     assert rows["warm"]["next"] is None
     assert rows["checkpoint"]["off"] is None
     assert rows["often"]["last"] is None
@@ -41,7 +41,7 @@ def test_schedules_are_listed_and_run(on_valkey: Deployment, riptide_on_valkey: 
     assert often["last"] is not None
     assert riptide("command", often["ref"], "--json").json["state"] in {"queued", "running", "done"}
     shown = riptide("schedule", "list").out
-    assert "off: cache.warm_list is empty" in shown
+    assert "off: cache.enable_warming is off" in shown
     assert "every 1 s" in shown
 
 
@@ -49,7 +49,7 @@ def test_what_is_off_or_unknown_is_not_run(riptide_on_valkey: Cli) -> None:
     off = riptide_on_valkey("schedule", "run", "warm")
     assert (off.code, off.err) == (
         2,
-        "error: schedule warm is off: cache.warm_list is empty\n",
+        "error: schedule warm is off: cache.enable_warming is off\n",
     )
     unknown = riptide_on_valkey("schedule", "run", "nothing")
     assert unknown.code == 2

@@ -18,13 +18,16 @@ def test_sessions_are_listed_shown_and_ended(
     with riptide.connect(config=on_valkey.settings(tenant=ON)) as rt:
         rt.tenants.create("acme")
         ada = rt.sessions.create("ada", {"cart": [1]}, tenant="acme", client_ip="192.0.2.7")
-        rt.sessions.create("bob\x1b[31m", tenant="acme")
+        rt.sessions.create("bob\x1b[31m", tenant="acme", user_agent="[/red] :smile:")
+    assert cli("session", "list").out == "there are no sessions\n"
     listed = cli("session", "list", "--tenant", "acme", "--json").json
     assert {one["user_id"] for one in listed} == {"ada", "bob\x1b[31m"}
-    table = cli("session", "list", "--tenant", "acme")
+    table = cli("session", "list", "--tenant", "acme", extra=[("COLUMNS", "60")])
+    assert ada.id in table.out
     assert "192.0.2.7" in table.out
+    assert "[/red] :smile:" in table.out
     assert "\x1b[31m" not in table.out
-    assert "there are more" in cli("session", "list", "--tenant", "acme", "--limit", "1").out
+    assert "there are more" in cli("session", "list", "--tenant", "acme", "--limit", "1", "--json").err
     (one,) = cli("session", "list", "--tenant", "acme", "--user", "ada", "--json").json
     assert one["id"] == ada.id
     shown = cli("session", "show", ada.id, "--tenant", "acme", "--json").json
@@ -53,4 +56,5 @@ def test_spilling_by_hand(riptide_on_valkey: Cli, on_valkey: Deployment, tmp_pat
         assert "avg_spill_time_ms " in cli("state", "spill").out
         assert all(rt.sessions.get(one.id) for one in rt.sessions.list())
     assert cli("state", "spill", "--keep", "1").code == 2
-    assert cli("state", "spill", "--now", "--keep", "much").code == 2
+    for wrong in ("much", "-5"):
+        assert cli("state", "spill", "--now", "--keep", wrong).code == 2

@@ -29,6 +29,9 @@ async def test_what_is_read_most(on_valkey: Deployment, riptide_on_valkey: Cli) 
     shown = riptide_on_valkey("cache", "popular", "--namespace", "default", "--top", "1").out
     assert "5,000,000" in shown
     assert "often" not in shown
+    add(on_valkey, "default", keys={"[/red]": 5})
+    await drain(on_valkey, on_valkey.settings())
+    assert "[/red]" in riptide_on_valkey("cache", "popular").out
 
 
 def bodies(deployment: Deployment) -> list[dict[str, object]]:
@@ -61,8 +64,9 @@ async def test_an_access_log_of_one_s_own(
     [body] = bodies(on_valkey)
     assert body["keys"] == [f"{BASE}/{name}" for name in ("slow", "a", "d")]
     assert len(shown.json["refs"]) == 1
-    told = riptide_on_valkey(*warm).out
-    assert told == "access log: 6 lines, 0 urls, 1 malformed, 0 skipped, 5 unplaced\n"
+    told = riptide_on_valkey(*warm)
+    assert told.out == "access log: 6 lines, 0 urls, 1 malformed, 0 skipped, 5 unplaced\n"
+    assert "need --base-url" in told.err
     large = tmp_path / "large.log"
     large.write_text("".join(LINE.format(f"/{number}") for number in range(12_000)))
     shown = riptide_on_valkey(
@@ -72,7 +76,16 @@ async def test_an_access_log_of_one_s_own(
 
 
 def test_keys_sources_and_their_end(on_valkey: Deployment, riptide_on_valkey: Cli, tmp_path: Path) -> None:
-    for wrong in ([], ["a", "--source", "popular"], ["--source", "nothing"]):
+    several: list[list[str | bytes]] = [
+        [],
+        ["a", "--source", "popular"],
+        ["--source", "nothing"],
+        ["a", "--namespace", "../a"],
+        ["a", "--loader", ""],
+        [""],
+        [b"\xff"],
+    ]
+    for wrong in several:
         assert riptide_on_valkey("cache", "warm", *wrong).code == 2
     assert riptide_on_valkey("cache", "warm", "--access-log", str(tmp_path / "none")).code == 2
     modules = {"modules": ["tests.support.shop"]}

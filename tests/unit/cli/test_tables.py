@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from riptide.cli import common
+from riptide.cli.config_versions import _listed
 
 NAME, NUMBER = "n" * 63, f"{2**53 - 1:,}"
 
@@ -55,3 +56,17 @@ def test_a_title_and_a_note_stand_on_a_line_each(monkeypatch: pytest.MonkeyPatch
     table.add_row("1")
     lines = [line.strip() for line in shown(monkeypatch, table, 80)]
     assert (lines[0], lines[-1]) == ("Title of more words", "A caption of even more words")
+
+
+def test_what_others_wrote_is_no_markup() -> None:
+    table = Table("name")
+    table.add_row("[/red] :smile: [bold]x[/bold]")
+    with common.console.capture() as printed:
+        common.show(table)
+    assert "[/red] :smile: [bold]x[/bold]" in printed.get()
+
+
+def test_a_page_of_names_is_cut_short() -> None:
+    assert _listed([], 1) == "-"
+    assert _listed(list("abcde"), 2) == "a\nb\nc\nd\ne"
+    assert _listed(list("abcdefg"), 3) == "a\nb\nc\nd\ne\nand 2: config diff 2 3"
