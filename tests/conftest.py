@@ -1,13 +1,16 @@
 """What all tests share: real servers, key prefixes, seeded randomness. See tests/servers for the servers."""
 
 import faulthandler
+import logging
 import os
 import random
 import secrets
+import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from riptide.streams import heartbeat
@@ -22,6 +25,12 @@ settings.register_profile(
 )
 settings.load_profile("riptide")
 
+
+# In the background of a script, or under nohup, these are ignored; so they would be by all that starts here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # What CI takes of faults and of the checks of whole histories (tests/faults); `--timeout 0` beside more.
 FAULT_OPTIONS: tuple[tuple[str, float, str], ...] = (
@@ -95,6 +104,18 @@ def stays() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heartbeat, "start_anew", lambda **_: faulthandler.dump_traceback(2))
         yield
+
+
+@pytest.fixture(autouse=True)
+def logging_stays() -> Iterator[None]:
+    """What RipTide's programs set up holds for a whole process: for that of the tests it must not."""
+    root = logging.getLogger()
+    handlers, level, structured = root.handlers[:], root.level, structlog.get_config()
+    yield
+    if root.handlers != handlers:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.configure(**structured)
 
 
 @pytest.fixture(scope="session")

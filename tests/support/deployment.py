@@ -28,6 +28,8 @@ MODULE = "tests.support.commands"
 #: Settings under which a dead worker is noticed sooner than by default: a lease short enough to be outlived
 #: several times, long enough that a busy machine does not look dead.
 SHORT: dict[str, Any] = {"workers": {"lease_seconds": 1.0}, "distributed": {"heartbeat_interval_ms": 250}}
+#: Nothing is written down unasked, but where a test begins or ends on a Thursday at midnight.
+SELDOM: dict[str, Any] = {"checkpoint_interval_seconds": 604_800}
 TYPES: tuple[str, ...] = tuple(commands.HANDLERS)
 
 
@@ -54,7 +56,7 @@ def make_settings(
         workers=WorkersSettings(**(quick | (workers or {}))),
         streams=StreamsSettings(**(streams or {})),
         distributed=DistributedSettings(**(distributed or {})),
-        state=StateSettings(**(state or {})),
+        state=StateSettings(**(SELDOM | (state or {}))),
         tenant=TenantSettings(**(tenant or {})),
         blobs=BlobsSettings(**(blobs or {})),
         security=SecuritySettings(**(security or {})),

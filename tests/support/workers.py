@@ -20,7 +20,7 @@ from riptide.store.sync import open_store
 from riptide.streams.registry import CommandType, Handler
 from riptide.streams.worker import Worker
 from tests.support import commands
-from tests.support.deployment import MODULE, TYPES, Deployment
+from tests.support.deployment import MODULE, SELDOM, TYPES, Deployment
 from tests.support.waiting import PATIENCE, aeventually, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -173,10 +173,12 @@ class WorkerProcess:
 
 
 def write_config(path: Path, **sections: dict[str, Any]) -> Path:
-    """A configuration file with the test commands and quick retries; nothing is warmed unasked."""
+    """A configuration file with the test commands and quick retries; nothing is warmed or written down
+    unasked."""
     quick = {"retry_base_seconds": 0.02, "retry_cap_seconds": 0.2, "modules": [MODULE]}
     content = {"blobs": {"url": str(path.parent / "blobs")}} | sections
     content |= {"cache": {"enable_warming": False} | dict(sections.get("cache", {}))}
+    content |= {"state": SELDOM | dict(sections.get("state", {}))}
     content |= {"workers": quick | dict(sections.get("workers", {}))}
     path.write_text(yaml.safe_dump({"persistence": content}), "utf-8")
     return path

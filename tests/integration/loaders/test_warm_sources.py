@@ -92,7 +92,7 @@ async def test_the_most_useful_come_first(connect: Connect) -> None:
 
 
 async def test_a_tenant_s_own_list_goes_before_the_deployment_s(connect: Connect) -> None:
-    async with connect("acme", "other", warm_list=("common", "more")) as context:
+    async with connect("acme", "other", warm_list=("common", "more"), warming_batch_size=1) as context:
         rows = Rows(context)
         await context.rt.tenants.update("acme", settings={"warm_list": ["own", "own2"]})
         for tenant in ("acme", "other", "default"):
