@@ -13,14 +13,17 @@ if redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2]) >= most then
 end
 local reply = {}
 local at = 3
+local sent = {}
+local known = redis.call('EXISTS', unpack(KEYS, 5)) > 0 -- nearly always none is: then no other call asks
 for i = 5, #KEYS do
   local field, incarnation, count = unpack(ARGV, at, at + 2)
   local purge = incarnation ~= '' and redis.call('HGET', KEYS[4], field)
   local purged = purge and (purge == incarnation or purge == incarnation .. ' over')
-  local fresh = not purged and redis.call('EXISTS', KEYS[i]) == 0
+  local fresh = not purged and not sent[KEYS[i]] and not (known and redis.call('EXISTS', KEYS[i]) == 1)
   if fresh then
     local id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, at + 3, at + 2 + count))
     redis.call('SET', KEYS[i], '1 ' .. id, 'EX', ARGV[1])
+    sent[KEYS[i]] = true
   end
   reply[#reply + 1] = fresh and 1 or 0
   at = at + 3 + count

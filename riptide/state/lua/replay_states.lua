@@ -24,17 +24,18 @@ local counted = redis.call('HGET', KEYS[4], ARGV[2])
 local reply = {}
 for i = 3, #ARGV do
   local id, state = ARGV[i], 'done'
+  local never = later(oldest, id)
   if retried and redis.call('ZSCORE', KEYS[2], id)
      or pends and redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1] then
     state = 'waits'
+  elseif never then
+    state = 'unknown'
   elseif later(id, given) then
     local there = first and not later(first, id) and not later(id, stream['last-generated-id'])
     state = there and redis.call('XRANGE', KEYS[1], id, id)[1] and 'waits' or 'unknown'
-  elseif later(oldest, id) then
-    state = 'unknown'
   end
   if state == 'unknown' and counted and not later(id, counted) then state = 'done' end
-  if state ~= 'waits' and redis.call('HGET', KEYS[i + 2], 'state') == 'cancelled' then state = 'cancelled' end
+  if state ~= 'waits' and not never and redis.call('HGET', KEYS[i + 2], 'state') == 'cancelled' then state = 'cancelled' end
   reply[#reply + 1] = state
 end
 return reply

@@ -44,12 +44,14 @@ def _found(entry: Entry) -> Found:
     if entry.returned is not None:
         first = Ref(entry.kind, entry.partition, entry.returned.first)
         fields = unpack_fields(original_fields(entry))
-        return Found(first, first, _tenant(fields), _complete(entry, fields))
-    return Found(own, _replayed(own, entry.fields), _tenant(entry.fields), _complete(entry, entry.fields))
+        names = fields[::2]
+        return Found(first, first, _tenant(fields, names), _complete(entry, fields, names))
+    fields, names = entry.fields, entry.fields[::2]
+    return Found(own, _replayed(own, fields, names), _tenant(fields, names), _complete(entry, fields, names))
 
 
-def _replayed(own: Ref, fields: list[bytes]) -> Ref | None:
-    text = _last(fields, REPLAYED)
+def _replayed(own: Ref, fields: list[bytes], names: list[bytes]) -> Ref | None:
+    text = _last(fields, names, REPLAYED)
     if text is None:
         return None
     try:
@@ -59,24 +61,24 @@ def _replayed(own: Ref, fields: list[bytes]) -> Ref | None:
     return ref if (ref.kind, ref.partition) == (own.kind, own.partition) else None
 
 
-def _complete(entry: Entry, fields: list[bytes]) -> list[bytes]:
+def _complete(entry: Entry, fields: list[bytes], names: list[bytes]) -> list[bytes]:
     """The fields as they were sent, with the id and the time of issue that the server had to add."""
-    present = fields[::2]
-    if b"id" in present and b"at" in present:
+    if b"id" in names and b"at" in names:
         return fields
     command_id, at = identity_of(entry)
-    added = [] if b"id" in present else [b"id", command_id.encode()]
-    added += [] if b"at" in present else [b"at", at.encode()]
+    added = [] if b"id" in names else [b"id", command_id.encode()]
+    added += [] if b"at" in names else [b"at", at.encode()]
     return [*fields, *added]
 
 
-def _tenant(fields: list[bytes]) -> str | None:
-    tenant = _last(fields, b"tenant")
+def _tenant(fields: list[bytes], names: list[bytes]) -> str | None:
+    tenant = _last(fields, names, b"tenant")
     return None if tenant is None else tenant.decode("utf-8", "replace")
 
 
-def _last(fields: list[bytes], name: bytes) -> bytes | None:
+def _last(fields: list[bytes], names: list[bytes], name: bytes) -> bytes | None:
     """Of a name that stands there twice the last one counts."""
-    if name not in fields[::2]:
-        return None
-    return dict(zip(fields[::2], fields[1::2], strict=False)).get(name)
+    count = names.count(name)
+    if count == 1 and len(fields) % 2 == 0:
+        return fields[2 * names.index(name) + 1]
+    return dict(zip(names, fields[1::2], strict=False)).get(name) if count else None

@@ -94,7 +94,8 @@ class Target:
             fields = _marked(command)
             keys.append(self._keys.lane(partition, self._lane(command.source)))
             tenant = command.tenant or ""
-            args += (state_of(tenant), self._incarnation(tenant) or "", len(fields), *fields)
+            incarnation = self._incarnation(tenant)
+            args += (state_of(tenant) if incarnation else "", incarnation or "", len(fields), *fields)
         return _SEND.call(keys, args, _truths)
 
     def sent_before(self, partition: str, commands: Sequence[Found]) -> list[bool]:
