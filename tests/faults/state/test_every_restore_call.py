@@ -27,8 +27,17 @@ from tests.support.waiting import PATIENCE
 pytestmark = pytest.mark.faults
 
 WHENS: tuple[When, ...] = ("before", "after", "amid")
-#: What tells of the restore itself, and differs from one to the next; and when accounts were made.
-_OWN = (":restored:", ":restoring:", ":counted:", ":lane:{", ":control:", "|changed_ms", ":~account|at")
+#: What tells of the restore itself, and differs from one to the next; and what accounts say of the time since.
+_OWN = (
+    ":restored:",
+    ":restoring:",
+    ":counted:",
+    ":lane:{",
+    ":control:",
+    "|changed_ms",
+    ":~account|at",
+    ":~account|bs:",
+)
 State = tuple[dict[bytes, Any], Counter[str]]
 
 
