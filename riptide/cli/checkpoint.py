@@ -187,6 +187,10 @@ def _print(report: Report, settings: Settings) -> None:
         table.add_row(name, f"{count:,}")
     common.console.print(table)
     _print_positions(report.positions, "complete")
+    for partition, position in report.beyond.items():
+        typer.echo(
+            f"of some tenants it is there up to {position} in partition {partition}, as the checkpoint has it"
+        )
     if not settings.streams.archive:
         typer.echo("streams.archive is off: what came after the checkpoint is not known")
 

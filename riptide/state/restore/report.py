@@ -11,7 +11,8 @@ class Report:
     replaced (another tenant has the id by now). `items` counts what was added by section. `corrected` are
     tenants' sums of usage, by partition, that were not right; `counted` commands of usage that came after the
     checkpoint; `commands` unfinished ones that were published again. `positions` tells, by partition, up to
-    which entry usage is complete."""
+    which entry usage is complete; `beyond`, where the archive had not come so far as the checkpoint, up to
+    which that of some tenants may be there."""
 
     checkpoint: str
     dry_run: bool
@@ -21,6 +22,7 @@ class Report:
     counted: int = 0
     commands: int = 0
     positions: dict[str, str] = field(default_factory=dict)
+    beyond: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     def facts(self) -> dict[str, Any]:

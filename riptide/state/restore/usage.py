@@ -82,10 +82,11 @@ class UsageRestore:
         for partition in PARTITIONS:
             periods = self._periods(partition)
             left, done = set(periods), set(periods)
-            group = _Group(partition)
+            group, furthest = _Group(partition), "0-0"
             while home is not None and home.partition == partition:
                 if self._tenants.incarnation(home.tenant) is not None:
                     group.add(home)
+                    furthest = max(furthest, home.cut.position, key=order)
                     left.discard(home.tenant)
                     done.add(home.tenant)
                 if group.size >= _GROUP_KEYS:
@@ -96,14 +97,16 @@ class UsageRestore:
             for tenant in sorted(left):
                 group.add(Home(partition, tenant, start))
             self._put_right(group, periods)
-            self._note(partition, done)
+            self._note(partition, done, furthest)
             self._step()
 
-    def _note(self, partition: str, tenants: Collection[str]) -> None:
+    def _note(self, partition: str, tenants: Collection[str], furthest: str) -> None:
         """From now on what the archive held is in the sums, though this server has never had it in a
-        stream."""
+        stream. `furthest` is the last cut that the checkpoint made in this partition."""
         position = max(self._since.reached[partition], self._starts[partition].position, key=order)
         self._report.positions[partition] = position
+        if order(furthest) > order(position):
+            self._report.beyond[partition] = furthest
         if self._report.dry_run:
             return
         names = [self._keys.counted(partition), self._keys.commands(USAGE, partition)]

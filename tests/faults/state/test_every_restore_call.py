@@ -27,7 +27,8 @@ from tests.support.waiting import PATIENCE
 pytestmark = pytest.mark.faults
 
 WHENS: tuple[When, ...] = ("before", "after", "amid")
-#: What tells of the restore itself, and differs from one to the next; and what accounts say of the time since.
+#: What tells of the restore itself, and differs from one to the next; and what accounts
+#: say of the time since.
 _OWN = (
     ":restored:",
     ":restoring:",
