@@ -1,0 +1,28 @@
+"""Refusals as problem+json (RFC 9457), each with a stable type."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MEDIA_TYPE = "application/problem+json"
+#: What a problem's type begins with; the rest is its name, and a heading of docs/http-api.md.
+TYPE_BASE = "urn:riptide:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem(Exception):
+    """One refusal. `name` is the last part of its type, `headers` go with it, `more` are further members."""
+
+    status: int
+    name: str
+    title: str
+    detail: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def body(self) -> bytes:
+        members: dict[str, Any] = {"type": TYPE_BASE + self.name, "title": self.title, "status": self.status}
+        if self.detail:
+            members["detail"] = self.detail
+        return json.dumps(members | dict(self.more)).encode()
