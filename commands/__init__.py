@@ -4,6 +4,7 @@ from commands._base import Command, MalformedBody, UnknownVersion
 from commands.checkpoint import Checkpoint
 from commands.close_period import ClosePeriod
 from commands.invalidate import Invalidate
+from commands.notify import Notify
 from commands.purge_tenant import PurgeTenant
 from commands.record_access import RecordAccess
 from commands.record_usage import RecordUsage
@@ -24,6 +25,7 @@ COMMANDS: dict[str, type[Command]] = {
     "purge_tenant": PurgeTenant,
     "spill": Spill,
     "close_period": ClosePeriod,
+    "notify": Notify,
 }
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Command",
     "Invalidate",
     "MalformedBody",
+    "Notify",
     "PurgeTenant",
     "RecordAccess",
     "RecordUsage",

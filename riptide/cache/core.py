@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import WeakSet
 
+from riptide.cache.access.exporting import watch
 from riptide.cache.access.tally import Tallies, Tally
 from riptide.cache.accounts.caps import caps_of
 from riptide.cache.codec import Codec
@@ -67,6 +68,7 @@ class Core:
         self._looked: dict[str, float] = {}
         self.renew_caps()
         _CORES.add(self)
+        watch(self, self.tallies)
 
     def renew_caps(self) -> None:
         """The settings that tell how much a tenant may hold have changed."""

@@ -12,6 +12,7 @@ from riptide.cache.encryption import lock
 from riptide.cache.entry import with_epoch
 from riptide.cache.space import Shard
 from riptide.errors import QuotaExceeded, RiptideError, TenantNotActive, UnknownTenant
+from riptide.metrics.instruments import ENTRY_BYTES
 from riptide.store.operation import Flow, Operation, ask, ask_all
 from riptide.store.script import Script
 from riptide.tenants.accounts.account import BEHIND, Account, ask_settled, settle
@@ -212,6 +213,7 @@ def count_write(item: Write) -> None:
     tally.sets += 1
     tally.value_bytes += item.value_bytes
     tally.stored_bytes += len(item.packed)
+    ENTRY_BYTES.observe(len(item.packed))
 
 
 def _batches(items: Sequence[Write]) -> Iterable[list[Write]]:

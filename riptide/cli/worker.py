@@ -20,9 +20,11 @@ from riptide.cli import common
 from riptide.clock import SystemClock
 from riptide.config import Loaded, Settings
 from riptide.errors import ConfigError
+from riptide.logger import get_logger
 from riptide.reads.aio_client import AsyncRipTide
-from riptide.reads.assembly import assemble
+from riptide.reads.assembly import Parts, assemble
 from riptide.reads.context import make_context
+from riptide.reads.webhooks.watch import Watch
 from riptide.state.archive.archiver import make_archiver
 from riptide.state.blobs import open_blobs
 from riptide.state.checkpoints.alarm import Alarm
@@ -117,13 +119,35 @@ async def _run(loaded: Loaded, types: list[CommandType]) -> None:
             live.on_change(_SCHEDULES, lambda _: worker.renew_schedules())
             _stop_on_signals(worker)
             watcher = parts.configuration.watcher(SystemClock()) if live.follows else None
-            threads = [*keepers(settings), make_archiver(settings), Alarm(settings), watcher]
+            threads = [*keepers(settings), make_archiver(settings), Alarm(settings), watcher, _watch(parts)]
+            _serve_metrics(rt)
             with beside(threads, lambda: max(_LEAST_BESIDE_SECONDS, worker.seconds_left)):
                 await worker.run()
             if settings.state.checkpoint_on_shutdown:
                 Parting(settings, worker.process, worker.seconds_left).wait()
     finally:
         beat_store.close()
+
+
+def _watch(parts: Parts) -> Watch | None:
+    """Who publishes notices, where there is somebody to be told."""
+    if parts.settings.webhooks.url is None:
+        return None
+    return Watch(parts.settings, parts.publisher, new_member(parts.settings.distributed.node_id))
+
+
+def _serve_metrics(rt: AsyncRipTide) -> None:
+    """At a port of this process's own, if there is one. A port that is taken stops no worker."""
+    port = rt.settings.performance.metrics_port
+    if port is None or not rt.metrics.enabled:
+        return
+    log = get_logger("riptide.metrics")
+    try:
+        log.info("metrics are served", port=rt.metrics.serve().port)
+    except OSError as error:
+        log.warning(
+            "metrics are not served: give each process a port, by PERF_METRICS_PORT", error=str(error)
+        )
 
 
 class Hearing:

@@ -16,6 +16,7 @@ from riptide.config.models import (
     StateSettings,
     StreamsSettings,
     TenantSettings,
+    WebhooksSettings,
     WorkersSettings,
 )
 from riptide.config.values import RedisUrl
@@ -37,6 +38,7 @@ __all__ = [
     "StateSettings",
     "StreamsSettings",
     "TenantSettings",
+    "WebhooksSettings",
     "WorkersSettings",
     "load",
 ]

@@ -63,6 +63,10 @@ ENVIRONMENT = {
     "PERF_METRICS_INTERVAL_SECONDS": "performance.metrics_interval_seconds",
     "PERF_ENABLE_SLOW_LOG": "performance.enable_slow_log",
     "PERF_SLOW_THRESHOLD_MS": "performance.slow_threshold_ms",
+    "PERF_METRICS_HOST": "performance.metrics_host",
+    "PERF_METRICS_PORT": "performance.metrics_port",
+    "WEBHOOKS_URL": "webhooks.url",
+    "WEBHOOKS_SECRET": "webhooks.secret",
     "POOL_MIN_SIZE": "pool.min_size",
     "POOL_IDLE_TIMEOUT_SECONDS": "pool.idle_timeout_seconds",
     "POOL_MAX_LIFETIME_SECONDS": "pool.max_lifetime_seconds",
@@ -118,17 +122,12 @@ NO_MEANING = {
 }
 
 _API = "the HTTP API is not built yet"
-_METRICS = "metrics are not built yet"
 _WAY_BACK = "the way back is not built yet, so RipTide stays on"
 
 # Accepted and checked, but its feature comes later: setting -> why. A row goes when the feature comes.
 NOT_YET = {
     "enable_persistence": _WAY_BACK,
     "use_persistence_layer": _WAY_BACK,
-    "tenant.billing_interval_seconds": _METRICS,
-    "performance.target_cache_access_ms": _METRICS,
-    "performance.enable_metrics": _METRICS,
-    "performance.metrics_interval_seconds": _METRICS,
     "security.enable_rbac": _API,
 }
 
@@ -171,6 +170,7 @@ LIVE = frozenset(
         "tenant.suspend_after_refusals",
         "tenant.suspend_window_seconds",
         "tenant.enable_billing",
+        "tenant.billing_interval_seconds",
         "state.session_timeout_seconds",
         "state.session_memory_bytes",
         "state.config_watch_paths",
@@ -202,8 +202,14 @@ LIVE = frozenset(
         "log.level",
         "log.format",
         "log.levels",
+        "performance.target_cache_access_ms",
+        "performance.metrics_interval_seconds",
+        "performance.metrics_tenants",
         "performance.enable_slow_log",
         "performance.slow_threshold_ms",
+        "webhooks.check_seconds",
+        "webhooks.window_seconds",
+        "webhooks.timeout_seconds",
         "security.enable_audit_logging",
         "security.audit_retention_days",
         "security.enable_rate_limiting",

@@ -21,6 +21,7 @@ from riptide.reads.aio_tenants import AsyncTenants
 from riptide.reads.aio_usage import AsyncUsageFace
 from riptide.reads.assembly import Parts, assemble
 from riptide.reads.exporting import Export
+from riptide.reads.metrics import Metrics
 from riptide.reads.sync_client import to_ref
 from riptide.store.aio import AsyncStore, open_async_store
 from riptide.streams.job import Progress
@@ -56,6 +57,7 @@ class AsyncRipTide:
         self.checkpoints = AsyncCheckpoints(parts.settings)
         self.ring = parts.ring
         self.state = AsyncStateFace(store, parts.configuration, parts.presence)
+        self.metrics = Metrics(parts)
         parts.live.on_change(("cache", "tenant"), lambda _: self.cache.core.renew_caps())
         self._keys = parts.keys
         self._publisher = parts.publisher
@@ -112,6 +114,8 @@ class AsyncRipTide:
         return await self.store.drive(self._resting.end_quiet(worker))
 
     async def aclose(self) -> None:
+        if self.metrics.running:
+            await asyncio.to_thread(self.metrics.close)
         await self.state.aclose()
         await self.cache.aclose()
         await self.store.close()

@@ -11,6 +11,7 @@ from riptide.config import Loaded, Settings
 from riptide.errors import PublishUnknown
 from riptide.reads.assembly import Parts, assemble
 from riptide.reads.exporting import Export
+from riptide.reads.metrics import Metrics
 from riptide.reads.sync_billing import BillingFace
 from riptide.reads.sync_cache import Cache
 from riptide.reads.sync_checkpoints import Checkpoints
@@ -54,6 +55,7 @@ class RipTide:
         self.checkpoints = Checkpoints(parts.settings)
         self.ring = parts.ring
         self.state = StateFace(store, parts.configuration, parts.presence)
+        self.metrics = Metrics(parts)
         parts.live.on_change(("cache", "tenant"), lambda _: self.cache.core.renew_caps())
         self._keys = parts.keys
         self._publisher = parts.publisher
@@ -147,6 +149,7 @@ class RipTide:
 
     def close(self) -> None:
         """Flush what is buffered, and disconnect."""
+        self.metrics.close()
         self.state.close()
         self.cache.close()
         self.store.close()

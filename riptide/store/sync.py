@@ -14,6 +14,7 @@ from redis.sentinel import MasterNotFoundError
 
 from riptide.config import Settings
 from riptide.errors import RiptideError, ServerRefused, ServerUnavailable
+from riptide.metrics.instruments import PRESSURE
 from riptide.store import connect
 from riptide.store.doubt import judge, maybe_done, nothing_sent, unsent
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
@@ -259,6 +260,8 @@ def cluster_errors() -> Iterator[None]:
 def translate(error: Exception) -> RiptideError:
     """Say in our own terms what redis-py reports: the server refused, or could not be reached."""
     if isinstance(error, redis.ResponseError):
+        if isinstance(error, redis.exceptions.OutOfMemoryError):
+            PRESSURE.add("refused")
         return ServerRefused(str(error), maybe_done=maybe_done(error))
     if isinstance(error, redis.AuthenticationError):
         return ServerUnavailable(

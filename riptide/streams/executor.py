@@ -10,6 +10,7 @@ from typing import Any
 from riptide.config import Settings
 from riptide.errors import RiptideError
 from riptide.logger import get_logger
+from riptide.metrics.instruments import COMMAND_SECONDS
 from riptide.streams import current
 from riptide.streams.crowd import Crowd
 from riptide.streams.job import Applied, Done, HandedBack, Job, describe, outcome_of
@@ -202,6 +203,7 @@ class Executor:
     async def _handle(self, kind: CommandType, jobs: list[Job], timeout: float) -> Outcomes:
         error: Exception | None = None
         limit = asyncio.timeout(timeout)
+        began = time.monotonic()
         try:
             async with limit:
                 # Not before: the limit's timer copies the context of this task, and outlives it for a while.
@@ -218,6 +220,8 @@ class Executor:
             raise
         except BaseException as raised:  # noqa: BLE001 - sys.exit in a handler must not end everybody's calls
             error = _too_long(timeout) if limit.expired() else _as_exception(raised)
+        finally:
+            COMMAND_SECONDS.observe(time.monotonic() - began, kind.name)
         return self._outcomes(jobs, error)
 
     def _outcomes(self, jobs: Sequence[Job], error: Exception | None) -> Outcomes:

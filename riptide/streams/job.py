@@ -4,7 +4,7 @@ import json
 import math
 import random
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -92,6 +92,17 @@ class Progress:
 
 Outcome = Done | Again | Buried | Skipped | HandedBack | Elsewhere | Postponed | Applied
 DONE = Done()
+#: As metrics call them.
+OUTCOME_NAMES: Mapping[type, str] = {
+    Done: "done",
+    Applied: "done",
+    Again: "retried",
+    Buried: "dead",
+    Skipped: "skipped",
+    HandedBack: "handed_back",
+    Elsewhere: "retried",
+    Postponed: "postponed",
+}
 
 
 class Job:

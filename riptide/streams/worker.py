@@ -6,6 +6,7 @@ Each of these lives in a file of its own; this one joins them.
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from riptide.clock import Clock
 from riptide.config import Settings
 from riptide.errors import RiptideError
 from riptide.logger import get_logger
+from riptide.metrics.instruments import OUTCOMES
 from riptide.store.aio import AsyncStore
 from riptide.store.sync import Store
 from riptide.streams.completion import Completion
@@ -20,7 +22,7 @@ from riptide.streams.consumer import Consumer
 from riptide.streams.executor import Executor
 from riptide.streams.ground import Configured, Ground
 from riptide.streams.housekeeping import Housekeeping
-from riptide.streams.job import DONE, Again, Applied, Elsewhere, Postponed
+from riptide.streams.job import DONE, OUTCOME_NAMES, Again, Applied, Elsewhere, Postponed
 from riptide.streams.lease import Lease
 from riptide.streams.members import Absent
 from riptide.streams.membership import Membership
@@ -208,6 +210,9 @@ class Worker:
     def _settled(self, outcomes: Settled) -> None:
         self._housekeeping.touched.update({entry.partition for entry, _ in outcomes})
         self._consumer.position.update({entry.kind: (entry.partition, entry.id) for entry, _ in outcomes})
+        ended = Counter([(entry.kind, outcome.__class__) for entry, outcome in outcomes])
+        for (kind, how), count in ended.items():
+            OUTCOMES.add(kind, OUTCOME_NAMES[how], by=count)
         for entry, outcome in outcomes:
             if outcome is DONE or type(outcome) is Applied:
                 continue

@@ -9,6 +9,7 @@ from time import perf_counter
 from commands._fields import MAX_AMOUNT
 from riptide.cache.popularity.demand import Demands
 from riptide.cache.stats import COUNTED, CacheStats
+from riptide.metrics.instruments import ACCESS_SECONDS
 from riptide.tenants.facts import Facts
 
 _TIMED_OF = 64
@@ -42,8 +43,10 @@ class Tally(CacheStats):
 
     def end(self, began: float) -> None:
         """A read that was timed has its value."""
+        seconds = perf_counter() - began
         self.timed += 1
-        self.timed_us += round((perf_counter() - began) * 1e6)
+        self.timed_us += round(seconds * 1e6)
+        ACCESS_SECONDS.observe(seconds)
 
     def unreported(self) -> list[int]:
         """In the order of COUNTED, each as much as one report can tell; empty if there is nothing."""

@@ -16,6 +16,7 @@ from riptide.cache.accounts.victims import Amount, Move, free
 from riptide.cache.spill.spilling import Spilling
 from riptide.config import Settings
 from riptide.errors import BlobError, ConfigError
+from riptide.metrics.instruments import PRESSURE
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, ask_all
 from riptide.store.sync import Store
@@ -148,6 +149,7 @@ class Keeper(Keeping):
         cache = self._settings.cache
         if len(balances) < len(self._kept) or sum(b.bytes for b in balances) <= cache.max_memory_bytes:
             return False
+        PRESSURE.add("cache")
         holdings = [Holding(b.bytes, kept.weight) for b, kept in zip(balances, self._kept, strict=True)]
         for kept, excess in zip(self._kept, excesses(holdings, cache.max_memory_bytes), strict=True):
             if excess and not self._stopped.is_set():

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from riptide.cache.entry import TAG_BYTES
+from riptide.metrics.instruments import EVICTIONS
 from riptide.store.operation import Arg, Flow, Operation, ask
 from riptide.store.script import Script
 from riptide.tenants.accounts.account import Account, ask_settled, settle
@@ -126,6 +127,7 @@ def _evict(account: Account, members: Sequence[str], why: str) -> Flow[Amount]:
         digests = [part[owner].partition(":")[2] for _, owner in tags]
         arguments: list[Arg] = [why, len(part), *part, *digests]
         freed += yield from ask_settled(account, account.call(_EVICT, names, arguments, _freed))
+    EVICTIONS.add(why, by=freed.entries)
     return freed
 
 

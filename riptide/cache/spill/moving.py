@@ -18,6 +18,7 @@ from riptide.cache.spill.operations import Listed, note, read, release, reserve,
 from riptide.cache.spill.stub import LEAST_BYTES, blob_name, pack_blob, stub_of
 from riptide.config import Settings
 from riptide.errors import BlobError, ConfigError, RiptideError
+from riptide.metrics.instruments import SPILLOVER
 from riptide.store.keys import Keys
 from riptide.store.operation import Call, Flow, Operation, ask
 from riptide.tenants.accounts.account import Account, FactsOutdated, ask_all_settled
@@ -136,6 +137,7 @@ class Moving:
             took = sum(blob.microseconds for n in swapped if isinstance(blob := written[n], Written))
             rows = [Listed(todo[n].listed, one.expires) for n, one in swapped.items()]
             yield from ask(note(self._keys, facts.tenant, rows, "spilled", took))
+            SPILLOVER.add("entries", "spill", by=len(rows))
         unused = [entry.listed for n, entry in enumerate(todo) if n not in swapped]
         if unused:
             gone = yield Call(partial(self._blocking, partial(self._remove, unused)))

@@ -20,6 +20,7 @@ from riptide.errors import (
     TenantNotActive,
     UnknownTenant,
 )
+from riptide.metrics.instruments import SPILLOVER
 from riptide.store.keys import Keys
 from riptide.store.operation import Call, Flow, Operation, ask
 from riptide.tenants.accounts.account import FactsOutdated, ask_settled
@@ -75,6 +76,7 @@ class Returning:
             if back == 1:
                 row = Listed(reference_in(one.stub), 0)
                 yield from ask(note(self._keys, facts.tenant, [row], "restored", found.microseconds))
+                SPILLOVER.add("entries", "restore")
 
     def _get_all(self, several: Sequence[Spilled]) -> list[Found]:
         if len(several) == 1:

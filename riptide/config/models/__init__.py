@@ -5,7 +5,7 @@ from riptide.config.models.redis import RedisSettings
 from riptide.config.models.schedule import ScheduleEntry, ScheduleSettings
 from riptide.config.models.settings import Settings
 from riptide.config.models.state import BlobsSettings, StateSettings
-from riptide.config.models.surface import ApiSettings, LogSettings, PerformanceSettings
+from riptide.config.models.surface import ApiSettings, LogSettings, PerformanceSettings, WebhooksSettings
 from riptide.config.models.tenant import SecuritySettings, TenantSettings
 from riptide.config.models.work import DistributedSettings, StreamsSettings, WorkersSettings
 
@@ -24,5 +24,6 @@ __all__ = [
     "StateSettings",
     "StreamsSettings",
     "TenantSettings",
+    "WebhooksSettings",
     "WorkersSettings",
 ]

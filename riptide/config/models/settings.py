@@ -9,7 +9,7 @@ from riptide.config.models.cache import CacheSettings
 from riptide.config.models.redis import RedisSettings
 from riptide.config.models.schedule import ScheduleSettings
 from riptide.config.models.state import BlobsSettings, StateSettings
-from riptide.config.models.surface import ApiSettings, LogSettings, PerformanceSettings
+from riptide.config.models.surface import ApiSettings, LogSettings, PerformanceSettings, WebhooksSettings
 from riptide.config.models.tenant import SecuritySettings, TenantSettings
 from riptide.config.models.work import DistributedSettings, StreamsSettings, WorkersSettings
 from riptide.config.values import Section
@@ -37,6 +37,7 @@ class Settings(Section):
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
     performance: PerformanceSettings = PerformanceSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
     security: SecuritySettings = SecuritySettings()
     distributed: DistributedSettings = DistributedSettings()
 

@@ -1,10 +1,10 @@
-"""Sections `api`, `log` and `performance`: what operators see."""
+"""Sections `api`, `log`, `performance` and `webhooks`: what operators see."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
-from riptide.config.values import AnyCase, Mapping, Milliseconds, Section, WholeSeconds
+from riptide.config.values import AnyCase, Mapping, Milliseconds, Optional, Seconds, Section, WholeSeconds
 
 Level = Annotated[Literal["debug", "info", "warning", "error", "critical"], AnyCase]
 
@@ -36,7 +36,41 @@ class PerformanceSettings(Section):
     metrics_interval_seconds: WholeSeconds = Field(
         60, description="Seconds between two collections of metrics."
     )
+    metrics_tenants: int = Field(
+        50,
+        ge=0,
+        le=10_000,
+        description="Tenants that metrics name: so many of the largest, and all at 80 % of a quota or more.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="Address at which workers and services serve metrics."
+    )
+    metrics_port: Annotated[int | None, Optional] = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="Port of it, without a key asked for; 0: any that is free; empty: none is opened.",
+    )
     enable_slow_log: bool = Field(True, description="Log operations that take longer than the threshold.")
     slow_threshold_ms: Milliseconds = Field(
         100, description="Milliseconds from which an operation counts as slow."
     )
+
+
+class WebhooksSettings(Section):
+    """Who is told of tenants near a quota or suspended, and of dead letters."""
+
+    url: Annotated[str | None, Optional] = Field(
+        None,
+        pattern=r"^https?://[^/?#@\s]+(/[^\s#]*)?$",
+        description="Where notices are posted, as in https://hooks.example.com/riptide; empty: nowhere.",
+    )
+    secret: Annotated[SecretStr | None, Optional] = Field(
+        None,
+        description="Notices are signed with it, and not sent without it. Secret: give it by variable.",
+    )
+    check_seconds: WholeSeconds = Field(30, description="Seconds between two looks for what is to be told.")
+    window_seconds: WholeSeconds = Field(
+        3600, description="Seconds within which the same is not told again, however often it comes and goes."
+    )
+    timeout_seconds: Seconds = Field(10, description="Seconds that the receiver may take to answer.")

@@ -5,6 +5,7 @@ import threading
 from riptide.config import Settings
 from riptide.errors import RiptideError
 from riptide.logger import get_logger
+from riptide.metrics.instruments import PRESSURE
 from riptide.state.checkpoints.names import id_of_command
 from riptide.state.checkpoints.shelf import Shelf
 from riptide.store.keys import PARTITIONS, Keys
@@ -47,6 +48,8 @@ class Alarm(threading.Thread):
             found = store.run_all([_health(keys.positions(p)) for p in PARTITIONS])
         finally:
             store.close()
+        if any(is_near(used, most) for used, most, *_ in found):
+            PRESSURE.add("server")
         why = next((why for used, most, writes, _ in found if (why := _trouble(used, most, writes))), None)
         if why is not None:
             now_ms = found[0][3]
@@ -64,9 +67,14 @@ class Alarm(threading.Thread):
 def _trouble(used: int, most: int, writes: int) -> str | None:
     if not writes:
         return "the server cannot write its data to disk"
-    if most and used * 100 >= most * MEMORY_PERCENT:
+    if is_near(used, most):
         return f"the server uses {used * 100 // most} % of its memory"
     return None
+
+
+def is_near(used: int, most: int) -> bool:
+    """Whether a server that may use `most` bytes (0: all there are) is about to refuse writes."""
+    return bool(most) and used * 100 >= most * MEMORY_PERCENT
 
 
 def _health(key: str) -> Operation[list[int]]:

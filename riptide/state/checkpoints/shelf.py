@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from riptide.config import Settings
 from riptide.errors import BlobNotFound, Damaged, InvalidInput, ServerRefused
 from riptide.logger import get_logger
+from riptide.metrics.instruments import CHECKPOINT_SECONDS, CHECKPOINTS
 from riptide.state.blobs import Blobs, open_blobs
 from riptide.state.checkpoints import names
 from riptide.state.checkpoints.floor import keep_streams
@@ -67,13 +68,14 @@ class Shelf:
         if id is not None:
             with suppress(BlobNotFound):
                 return self.show(id)
-        store = open_store(self._settings)
-        try:
-            writing = Writing(self._settings, store, self.blobs, told, stopped)
-            manifest = writing.write(Wish(kind, note, id))
-            self._written(store, manifest, actor)
-        finally:
-            store.close()
+        with _counted_as(kind):
+            store = open_store(self._settings)
+            try:
+                writing = Writing(self._settings, store, self.blobs, told, stopped)
+                manifest = writing.write(Wish(kind, note, id))
+                self._written(store, manifest, actor)
+            finally:
+                store.close()
         self._let_go()
         return manifest
 
@@ -162,6 +164,17 @@ class Shelf:
                 continue
             if names.begun_ms(whose) < oldest or whose < last:
                 self.blobs.delete(names.content_name(self._prefix, file))
+
+
+@contextmanager
+def _counted_as(kind: str) -> Iterator[None]:
+    began, result = time.monotonic(), "failed"
+    try:
+        yield
+        result = "done"
+    finally:
+        CHECKPOINTS.add(kind, result)
+        CHECKPOINT_SECONDS.observe(time.monotonic() - began)
 
 
 def _counted(pieces: Iterable[bytes], told: Callable[[int], None]) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ from riptide.config.document import resolve
 from riptide.config.live import Live
 from riptide.errors import ConfigError
 from riptide.logger import get_logger
+from riptide.metrics.instruments import RELOADS
 from riptide.state.live.versions import Version, Versions
 from riptide.store.operation import Flow, ask
 from riptide.tenants.plans import Plans, parse_plans
@@ -51,6 +52,7 @@ class Following:
             plans = None if written is None else parse_plans(written, source)
         except ConfigError as error:
             self._refused = found.id
+            RELOADS.add("refused")
             self._log.error(
                 "this configuration cannot be used here; the old one stays",
                 version=found.id,
@@ -61,6 +63,7 @@ class Following:
             self._renew_plans(plans)
         done = self._live.switch(wanted, found.id, self._failed)
         self._refused = ""
+        RELOADS.add("switched")
         self._log.info("configuration switched", version=found.id, changed=list(done.changed))
         if done.restart:
             self._log.warning(

@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import cached_property, partial
 
 from riptide.errors import BlobNotFound, RiptideError, ServerRefused
+from riptide.metrics.instruments import SPILLOVER
 from riptide.state.blobs import Blobs
 from riptide.state.sessions.access import Access
 from riptide.state.sessions.operations import Place, Stored
@@ -58,6 +59,7 @@ class Restoring:
         took = round((time.perf_counter() - started) * 1e6)
         with suppress(*(() if keep else (ServerRefused, FactsOutdated))):
             yield from self._access.settled(place, place.restore(blob, took, fields))
+            SPILLOVER.add("sessions", "restore")
         return fields
 
     @cached_property

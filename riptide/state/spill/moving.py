@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from riptide.errors import RiptideError
+from riptide.metrics.instruments import SPILLOVER
 from riptide.state.blobs import Blobs
 from riptide.state.sessions.operations import Place, Stored
 from riptide.state.spill.blob import PREFIX, pack_blob
@@ -82,7 +83,10 @@ class Moving:
             yield from session_levels(self._keys, [place.facts.tenant])
         if isinstance(freed, Full):
             return Moved(full=frozenset({place.facts.tenant}))
-        return Moved(1, freed) if freed else Moved()
+        if not freed:
+            return Moved()
+        SPILLOVER.add("sessions", "spill")
+        return Moved(1, freed)
 
     def _write_all(self, wanted: Sequence[tuple[str, bytes]]) -> list[Written | RiptideError]:
         with ThreadPoolExecutor(_WRITERS) as pool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from riptide.config import Settings
+from riptide.metrics.instruments import PRESSURE
 from riptide.state.blobs import Blobs, open_blobs
 from riptide.state.spill.choosing import Holding, choose
 from riptide.state.spill.moving import Moved, Moving
@@ -68,6 +69,8 @@ class Spilling:
         if total == 0:
             return Outcome(0, 0, blobs, ())
         keep = (yield from self._bound(total)) if keep_bytes is None else keep_bytes
+        if keep_bytes is None and total > keep:
+            PRESSURE.add("sessions")
         moved = yield from self._move(holdings, total - keep, told, stopped)
         return Outcome(moved.sessions, moved.bytes, blobs, tuple(sorted(moved.full)))
 

@@ -83,5 +83,14 @@ BODIES: dict[str, st.SearchStrategy[Body]] = {
     ),
     "purge_tenant": _body({"incarnation": st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)}, note=notes),
     "spill": _body({}, what=st.sampled_from(["sessions", "entries"]), keep_bytes=st.integers(0, 2**50)),
+    "notify": _body(
+        {"event": st.sampled_from(["quota", "suspended", "dead_letters"]), "at": moments},
+        resource=names,
+        level=st.integers(0, 100),
+        share=st.integers(0, 2**50),
+        kind=names,
+        count=amounts,
+        why=notes,
+    ),
     "close_period": _body({"period": st.from_regex(r"[0-9]{4}-(0[1-9]|1[0-2])", fullmatch=True)}),
 }

@@ -69,6 +69,9 @@ EFFECTIVE: list[tuple[str, str, str, Any]] = [
     ("PERF_METRICS_INTERVAL_SECONDS", "9", "performance.metrics_interval_seconds", 9),
     ("PERF_ENABLE_SLOW_LOG", "false", "performance.enable_slow_log", False),
     ("PERF_SLOW_THRESHOLD_MS", "9", "performance.slow_threshold_ms", 9),
+    ("PERF_METRICS_HOST", "0.0.0.0", "performance.metrics_host", "0.0.0.0"),
+    ("PERF_METRICS_PORT", "9464", "performance.metrics_port", 9464),
+    ("WEBHOOKS_URL", "https://h/x", "webhooks.url", "https://h/x"),
     ("SECURITY_ENABLE_ENCRYPTION_AT_REST", "true", "security.enable_encryption_at_rest", True),
     ("SECURITY_ENABLE_AUDIT_LOGGING", "false", "security.enable_audit_logging", False),
     ("SECURITY_AUDIT_RETENTION_DAYS", "9", "security.audit_retention_days", 9),
@@ -82,6 +85,7 @@ EFFECTIVE: list[tuple[str, str, str, Any]] = [
 SECRET = [
     ("REDIS_URL", "redis://h:1/2", "redis.url"),
     ("SECURITY_ENCRYPTION_KEY", "k3y", "security.encryption_key"),
+    ("WEBHOOKS_SECRET", "k3y", "webhooks.secret"),
 ]
 WITHOUT_MEANING = [
     ("REDIS_ENABLE_PIPELINING", "redis.enable_pipelining"),

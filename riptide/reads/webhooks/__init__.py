@@ -1,0 +1,1 @@
+"""Notices: tenants near a quota or suspended, and dead letters, told to a webhook once."""
