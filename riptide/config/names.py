@@ -117,7 +117,6 @@ NO_MEANING = {
     "distributed.consensus_timeout_ms": "processes agree by scripts on the server, not by voting",
 }
 
-_API = "the HTTP API is not built yet"
 _METRICS = "metrics are not built yet"
 _WAY_BACK = "the way back is not built yet, so RipTide stays on"
 
@@ -129,7 +128,6 @@ NOT_YET = {
     "performance.target_cache_access_ms": _METRICS,
     "performance.enable_metrics": _METRICS,
     "performance.metrics_interval_seconds": _METRICS,
-    "security.enable_rbac": _API,
 }
 
 # What a host says of itself: it is never shared with others. What stands in its file of plans is.
@@ -207,5 +205,9 @@ LIVE = frozenset(
         "security.enable_audit_logging",
         "security.audit_retention_days",
         "security.enable_rate_limiting",
+        "security.enable_rbac",
+        "api.failed_tries",
+        "api.failed_tries_seconds",
+        "api.remember_seconds",
     }
 )

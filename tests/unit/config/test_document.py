@@ -40,7 +40,13 @@ def test_it_has_no_secret_and_nothing_is_put_in() -> None:
         "workers.handler_timeouts": {"warm": "${WARM:-5}"},
     }
     secret = {path for path, setting in catalog().items() if setting.secret}
-    assert {"redis.url", "redis.password", "security.encryption_key", "blobs.s3_secret_access_key"} == secret
+    assert secret == {
+        "redis.url",
+        "redis.password",
+        "security.encryption_key",
+        "blobs.s3_secret_access_key",
+        "api.admin_key",
+    }
 
 
 def test_each_process_puts_its_own_variables_in_and_its_environment_wins() -> None:
