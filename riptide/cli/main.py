@@ -6,6 +6,7 @@ import sys
 import typer
 
 from riptide.cli import (
+    access,
     archive,
     billing,
     cache,
@@ -70,6 +71,7 @@ app.add_typer(quota.app, name="quota")
 app.add_typer(usage.app, name="usage")
 app.add_typer(billing.app, name="billing")
 app.add_typer(keys.app, name="keys")
+app.add_typer(access.app, name="access")
 app.add_typer(session.app, name="session")
 app.add_typer(state.app, name="state")
 app.add_typer(dead.app, name="dead")

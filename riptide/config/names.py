@@ -121,14 +121,12 @@ NO_MEANING = {
     "distributed.consensus_timeout_ms": "processes agree by scripts on the server, not by voting",
 }
 
-_API = "the HTTP API is not built yet"
 _WAY_BACK = "the way back is not built yet, so RipTide stays on"
 
 # Accepted and checked, but its feature comes later: setting -> why. A row goes when the feature comes.
 NOT_YET = {
     "enable_persistence": _WAY_BACK,
     "use_persistence_layer": _WAY_BACK,
-    "security.enable_rbac": _API,
 }
 
 # What a host says of itself: it is never shared with others. What stands in its file of plans is.
@@ -213,5 +211,9 @@ LIVE = frozenset(
         "security.enable_audit_logging",
         "security.audit_retention_days",
         "security.enable_rate_limiting",
+        "security.enable_rbac",
+        "api.failed_tries",
+        "api.failed_tries_seconds",
+        "api.remember_seconds",
     }
 )

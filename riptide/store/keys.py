@@ -156,6 +156,23 @@ class Keys:
         """Hash: id of a data key -> the key, wrapped, as it is in the blob store."""
         return f"{self.prefix}:keyring:{{{tenant}}}"
 
+    def api_key(self, tenant: str | None, key: str) -> str:
+        """Hash: an API key, without the secret; of a tenant in its slot, else in that of control."""
+        return (
+            self.control(f"api-key:{key}") if tenant is None else f"{self.prefix}:apikey:{{{tenant}}}:{key}"
+        )
+
+    def api_keys(self, tenant: str | None) -> str:
+        """Sorted set: id of each API key -> from when on it may be forgotten, Unix ms, or +inf."""
+        return self.control("api-keys") if tenant is None else f"{self.prefix}:apikey:{{{tenant}}}:~index"
+
+    def api_key_uses(self, tenant: str | None) -> str:
+        """Hash: id of an API key -> when it was used, about, Unix ms. Apart from the keys, so that who may
+        note that need not be able to change any."""
+        if tenant is None:
+            return self.control("api-keys:used")
+        return f"{self.prefix}:apikey:{{{tenant}}}:~used"
+
     def quota(self, tenant: str, name: str) -> str:
         """Hash: what was taken of a rate or a total; or, as `refusals`, how often it was refused more."""
         return f"{self.prefix}:quota:{{{tenant}}}:{name}"

@@ -1,5 +1,6 @@
 """Who calls, and what each role may do: one table, used by the endpoints, the docs and the tests."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -43,6 +44,7 @@ class Caller:
 
     `id` is the key's id or the token's subject, and stands in the audit trail. `tenant` is set for the role
     `tenant`, and only then. `scopes` are permissions that the role is narrowed to; None: all that it has.
+    Without `by_role` (`security.enable_rbac` is off) any role will do; scopes and the tenant count still.
     """
 
     id: str
@@ -50,11 +52,23 @@ class Caller:
     role: Role
     tenant: str | None = None
     scopes: frozenset[str] | None = None
+    by_role: bool = True
+
+    @property
+    def actor(self) -> str:
+        """How the audit trail calls them."""
+        return f"api:{self.id}"
 
     def may(self, permission: str, tenant: str | None = None) -> bool:
         """Whether the caller may do this, to `tenant` (None: to what belongs to no tenant, or to all)."""
-        if self.role not in PERMISSIONS[permission]:
+        if self.by_role and self.role not in PERMISSIONS[permission]:
             return False
         if self.scopes is not None and permission not in self.scopes:
             return False
         return self.role != "tenant" or tenant == self.tenant or permission == "health:read"
+
+    def covers(self, role: Role, scopes: Iterable[str] | None) -> bool:
+        """Whether the caller may do all that a key of that role and these scopes could: nobody hands out more
+        than they have."""
+        wanted = {name for name, roles in PERMISSIONS.items() if role in roles} if scopes is None else scopes
+        return all(permission in PERMISSIONS and self.may(permission) for permission in wanted)

@@ -52,7 +52,12 @@ class Settings(Section):
 
 
 def _broken_rules(settings: Settings) -> Iterator[Broken]:
-    redis, workers, distributed = settings.redis, settings.workers, settings.distributed
+    redis, workers, distributed, api = (
+        settings.redis,
+        settings.workers,
+        settings.distributed,
+        settings.api,
+    )
     if (redis.tls_certfile is None) != (redis.tls_keyfile is None):
         yield (
             ("redis.tls_certfile", "redis.tls_keyfile"),
@@ -69,3 +74,7 @@ def _broken_rules(settings: Settings) -> Iterator[Broken]:
             ("workers.lease_seconds", "distributed.heartbeat_interval_ms"),
             "workers.lease_seconds must be at least two distributed.heartbeat_interval_ms",
         )
+    if api.jwt_jwks is not None and api.jwt_issuer is None:
+        yield ("api.jwt_jwks", "api.jwt_issuer"), "tokens (api.jwt_jwks) need api.jwt_issuer"
+    if api.jwt_jwks is not None and api.jwt_audience is None:
+        yield ("api.jwt_jwks", "api.jwt_audience"), "tokens (api.jwt_jwks) need api.jwt_audience"

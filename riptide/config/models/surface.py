@@ -2,15 +2,70 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
-from riptide.config.values import AnyCase, Mapping, Milliseconds, Optional, Seconds, Section, WholeSeconds
+from riptide.config.values import (
+    AnyCase,
+    Count,
+    Mapping,
+    Milliseconds,
+    Optional,
+    Seconds,
+    Section,
+    WholeSeconds,
+)
 
 Level = Annotated[Literal["debug", "info", "warning", "error", "critical"], AnyCase]
 
 
+def _key_set(source: str | None) -> str | None:
+    """To another host only by https: whoever could change the answer could let anybody in."""
+    here = ("https://", "http://127.0.0.1:", "http://localhost:", "http://[::1]:")
+    if source is not None and "://" in source and not source.startswith(here):
+        raise ValueError("write a file, or https://…; http:// only to this host")
+    return source
+
+
 class ApiSettings(Section):
-    """The HTTP API; its settings come with it."""
+    """The HTTP API: who is let in, and how."""
+
+    admin_key: Annotated[SecretStr | None, Optional] = Field(
+        None,
+        description="The first admin key, as 'riptide access generate' prints one; else one is made and "
+        "shown once. Secret: give it as ${RIPTIDE_ADMIN_KEY}.",
+    )
+    failed_tries: Count = Field(
+        10, description="Wrong keys and tokens of one client address after which it has to wait."
+    )
+    failed_tries_seconds: WholeSeconds = Field(
+        60, description="Seconds within which failed_tries are counted, and after which they are forgotten."
+    )
+    remember_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        300,
+        description="Seconds for which a caller that was let in still is while the server cannot be reached, "
+        "where the middleware can do without it; 0: not at all.",
+    )
+    jwt_jwks: Annotated[str | None, Optional, AfterValidator(_key_set)] = Field(
+        None,
+        description="JSON Web Key Set that tokens are checked against: a file, or https://…; without one "
+        "there are only API keys.",
+    )
+    jwt_issuer: Annotated[str | None, Optional] = Field(None, description="Who a token must be from (iss).")
+    jwt_audience: Annotated[str | None, Optional] = Field(None, description="Whom a token must be for (aud).")
+    jwt_role_claim: Annotated[str, Field(min_length=1)] = Field(
+        "role", description="Claim that says which role a token's holder has."
+    )
+    jwt_tenant_claim: Annotated[str, Field(min_length=1)] = Field(
+        "tenant", description="Claim that says whose a token of role tenant is."
+    )
+    jwt_refresh_seconds: WholeSeconds = Field(
+        3600, description="Seconds after which the key set is read again, in case keys were withdrawn."
+    )
+    jwt_retry_seconds: WholeSeconds = Field(
+        30,
+        description="Seconds between two readings of the key set at least, however many tokens name unknown "
+        "keys.",
+    )
 
 
 class LogSettings(Section):

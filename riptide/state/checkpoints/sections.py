@@ -65,6 +65,12 @@ def _is_popularity(rest: str) -> bool:
     return rest.endswith((":popular", ":load_times"))
 
 
+def _is_api_key(rest: str) -> bool:
+    """Of operators; those of tenants are theirs."""
+    name = rest.partition("}:")[2]
+    return name in {"api-keys", "api-keys:first", "api-keys:used"} or name.startswith("api-key:")
+
+
 _LASTING = ("schedules", "paused", "audit", "purged", "tenants:unrecorded")
 
 
@@ -78,6 +84,9 @@ SECTIONS: tuple[Section, ...] = (
     Section("tenants", ("registry",), "record", of_tenant=True, keeps=_is_tenant),
     Section("audit", ("audit",), "merge", of_tenant=True),
     Section("invoices", ("invoice",), "merge", of_tenant=True),
+    # Only digests of them. What was revoked since stays so: it is still there.
+    Section("api keys", ("apikey",), "absent", of_tenant=True),
+    Section("operators' api keys", ("control",), "absent", keeps=_is_api_key),
     Section("quotas", ("quota",), "absent", of_tenant=True),
     # What the cache held, by month. The entries themselves are not part of a checkpoint.
     Section("accounts", ("account",), "greatest", of_tenant=True, keeps=_is_whole, fields="bs:"),

@@ -12,6 +12,7 @@ FAMILIES = (
     "audit",
     "invoice",
     "keyring",
+    "apikey",
     "quota",
     "account",
     "tenant",

@@ -41,7 +41,11 @@ def test_it_has_no_secret_and_nothing_is_put_in() -> None:
     }
     secret = {path for path, setting in catalog().items() if setting.secret}
     assert secret == {
-        *("redis.url", "redis.password", "security.encryption_key", "blobs.s3_secret_access_key"),
+        "redis.url",
+        "redis.password",
+        "security.encryption_key",
+        "blobs.s3_secret_access_key",
+        "api.admin_key",
         "webhooks.secret",
     }
 

@@ -40,6 +40,7 @@ def test_which_settings_are_secret() -> None:
         "redis.url",
         "redis.password",
         "blobs.s3_secret_access_key",
+        "api.admin_key",
         "webhooks.secret",
         "security.encryption_key",
     ]
