@@ -119,12 +119,9 @@ NO_MEANING = {
 
 _API = "the HTTP API is not built yet"
 _METRICS = "metrics are not built yet"
-_WAY_BACK = "the way back is not built yet, so RipTide stays on"
 
 # Accepted and checked, but its feature comes later: setting -> why. A row goes when the feature comes.
 NOT_YET = {
-    "enable_persistence": _WAY_BACK,
-    "use_persistence_layer": _WAY_BACK,
     "tenant.billing_interval_seconds": _METRICS,
     "performance.target_cache_access_ms": _METRICS,
     "performance.enable_metrics": _METRICS,
@@ -139,6 +136,7 @@ OWN = frozenset({"distributed.node_id", "tenant.plans_file"})
 # it whenever it is used, or is told by `Live.on_change`.
 LIVE = frozenset(
     {
+        "use_persistence_layer",
         "cache.default_ttl_seconds",
         "cache.max_entry_size_bytes",
         "cache.max_memory_bytes",
@@ -160,6 +158,7 @@ LIVE = frozenset(
         "cache.lease_seconds",
         "cache.negative_ttl_seconds",
         "cache.stale_seconds",
+        "cache.on_outage",
         "cache.write_behind_max_entries",
         "cache.write_behind_flush_seconds",
         "tenant.max_tenants",

@@ -39,6 +39,15 @@ def test_whoever_has_a_section_sees_the_new_values() -> None:
     assert process.version == "2-a"
 
 
+def test_a_setting_of_no_section_is_switched_too() -> None:
+    process = live()
+    done = process.switch(settings(USE_PERSISTENCE_LAYER="off", ENABLE_PERSISTENCE="off"), "2-a", _fail)
+    assert (done.changed, done.restart) == (("use_persistence_layer",), ("enable_persistence",))
+    assert not process.settings.use_persistence_layer
+    assert process.settings.enable_persistence
+    assert not live(ENABLE_PERSISTENCE="off").follows, "who touches no server hears of nothing"
+
+
 def test_other_settings_of_the_program_stay() -> None:
     """Sections that nobody gives are one object for all Settings."""
     other, process = Settings(), live()
@@ -87,7 +96,7 @@ def test_the_table_of_what_is_live_is_right() -> None:
 def test_the_docs_say_of_each_other_setting_why_it_needs_a_restart() -> None:
     text = (ROOT / "docs/live-configuration.md").read_text("utf-8")
     table = text.partition("## What needs a restart")[2].partition("\n\nThe result")[0]
-    named = re.findall(r"`([a-z_]+\.[a-z_*0-9]+)`", table)
+    named = re.findall(r"`([a-z_*0-9.]+)`", table)
     found = [path for name in named for path in catalog() if fnmatch(path, name)]
     assert sorted(found) == sorted(set(catalog()) - LIVE - set(NOT_YET) - OWN)
 
