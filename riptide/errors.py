@@ -41,6 +41,13 @@ class ServerUnavailable(RiptideError):
         self.maybe_done = maybe_done
 
 
+class PersistenceOff(ServerUnavailable):
+    """`enable_persistence` is off: no server is used, and nothing was done."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, maybe_done=False)
+
+
 class ServerRefused(RiptideError):
     """The server answered a command with an error, for example that it is out of memory or that an ACL
     forbids it.

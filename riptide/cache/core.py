@@ -16,7 +16,7 @@ from riptide.cache.space import Digests, Space
 from riptide.cache.spill.spill import Spill
 from riptide.clock import Clock, SystemClock
 from riptide.config import CacheSettings
-from riptide.errors import InvalidInput, RiptideError, UnknownTenant
+from riptide.errors import InvalidInput, PersistenceOff, RiptideError, ServerUnavailable, UnknownTenant
 from riptide.names import DEFAULT_NAMESPACE, DEFAULT_TENANT, check_namespace, check_tenant
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, Pause
@@ -95,6 +95,19 @@ class Core:
         while (space := self.space(tenant, namespace)) is None:
             yield from self.tenants.learn(DEFAULT_TENANT if tenant is None else tenant)
         return space
+
+    def bear(self, error: ServerUnavailable) -> None:
+        """Take an outage for a miss, or raise it, as `cache.on_outage` says. Where persistence is switched
+        off all reads are misses."""
+        if self.settings.on_outage == "raise" and not isinstance(error, PersistenceOff):
+            raise error
+
+    def stranger(self, tenant: str | None, namespace: str | None) -> Space:
+        """A place for a tenant of whom nothing can be learnt: what is loaded is packed for it, and nothing is
+        sent there. Raises InvalidInput."""
+        facts = Facts(DEFAULT_TENANT if tenant is None else check_tenant(tenant))
+        name = DEFAULT_NAMESPACE if namespace is None else namespace
+        return Space(self.keys, self._digests, facts, name, self.caps, self.tallies.others)
 
     def _make(self, tenant: str | None, namespace: str | None) -> Space | None:
         owner = DEFAULT_TENANT if tenant is None else check_tenant(tenant)

@@ -73,6 +73,8 @@ class Job:
     key: str
     load: Load
     options: Options
+    #: Nothing can be learnt of the tenant, because the server cannot be reached: only the loader is asked.
+    alone: bool = False
 
 
 def get_or_load(job: Job, *, refresh: bool = False) -> Flow[Found]:
@@ -80,10 +82,15 @@ def get_or_load(job: Job, *, refresh: bool = False) -> Flow[Found]:
     core, tally, ticket = job.core, job.space.tally, Ticket.of(job.space, job.key)
     if (demand := job.space.demand) is not None:
         demand.reads[job.key] += 1
+    if job.alone:
+        return (yield from _load_alone(job))
     if not refresh:
         began = tally.begin()
-        pair = yield from ask(read(ticket.shard, ticket.digest))
-        value = yield from value_of(core, ticket.shard, ticket.digest, pair)
+        try:
+            pair = yield from ask(read(ticket.shard, ticket.digest))
+            value = yield from value_of(core, ticket.shard, ticket.digest, pair)
+        except ServerUnavailable as error:
+            return (yield from _without_server(job, error))
         if began:
             tally.end(began)
         if value is Miss.NEGATIVE or not isinstance(value, Miss):
@@ -99,10 +106,13 @@ def _lease_or_wait(job: Job, ticket: Ticket, refresh: bool) -> Flow[Found]:
     give_up = core.clock.monotonic() + core.lease_ms / 1000 + _LONGEST_PAUSE_SECONDS
     pause = _FIRST_PAUSE_SECONDS
     while True:
-        job, ticket, answer = yield from _take(job, ticket, refresh)
-        core.time.learn(answer.server_ms)
-        ticket.shard.seen_epoch = answer.epoch or ticket.shard.seen_epoch
-        value = yield from _open(core, ticket, answer)
+        try:
+            job, ticket, answer = yield from _take(job, ticket, refresh)
+            core.time.learn(answer.server_ms)
+            ticket.shard.seen_epoch = answer.epoch or ticket.shard.seen_epoch
+            value = yield from _open(core, ticket, answer)
+        except ServerUnavailable as error:
+            return (yield from _without_server(job, error))
         if answer.state == "hit":
             if _is_removed(value):
                 continue  # the next answer is another
@@ -120,9 +130,21 @@ def _lease_or_wait(job: Job, ticket: Ticket, refresh: bool) -> Flow[Found]:
             return Found(value)
         if core.clock.monotonic() >= give_up:
             # Others kept the lease for its whole length: help ourselves, and store nothing.
-            return Found(_yielded(core, (yield from _load_and_pack(job))))
+            return (yield from _load_alone(job))
         yield Pause(pause * random.uniform(0.5, 1.0))
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+
+
+def _without_server(job: Job, error: ServerUnavailable) -> Flow[Found]:
+    """An outage is a miss, where it may be one."""
+    job.core.bear(error)
+    job.space.tally.errors += 1
+    return (yield from _load_alone(job))
+
+
+def _load_alone(job: Job) -> Flow[Found]:
+    """Load for this caller, and store nothing."""
+    return Found(_yielded(job.core, (yield from _load_and_pack(job))))
 
 
 def warm(job: Job, *, refresh: bool = False) -> Flow[Warmed]:

@@ -121,6 +121,11 @@ def set_many(core: Core, space: Space, values: Mapping[str, Any], options: Optio
     yield from write_all(core, items)
 
 
+def call(writer: Callable[[], Any]) -> Flow[None]:
+    """The origin alone."""
+    yield Call(writer)
+
+
 def write_through(core: Core, item: Write, writer: Callable[[], Any]) -> Flow[None]:
     """Origin first: if it refuses, the cache keeps what it has."""
     yield Call(writer)

@@ -62,10 +62,13 @@ def worker_command(
 
     The first signal hands back what has not started and finishes what has; a second one stops at once, and
     other workers take over. Any number of workers may run, on any number of hosts; each type may have pools
-    of its own.
+    of its own. With enable_persistence off it waits for that signal, and does nothing.
     """
     loaded = common.loaded()
     settings = loaded.settings
+    if not settings.enable_persistence:
+        idle()
+        return
     own = frozenset[str]()
     if concurrency is not None:
         own = frozenset({"workers.concurrency"})
@@ -82,6 +85,18 @@ def worker_command(
         )
     calm_collector()
     asyncio.run(_run_to_the_end(replace(loaded, settings=settings, own=own), registry.pick(names)))
+
+
+def idle() -> None:
+    """Touch no server. To end would only make whoever supervises it start it again and again."""
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    get_logger("riptide.worker").warning(
+        "persistence is switched off, so there is nothing to do until a signal ends this process",
+        setting="enable_persistence",
+    )
+    over.wait()
 
 
 def calm_collector() -> None:

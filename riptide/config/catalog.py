@@ -23,6 +23,11 @@ class Setting:
     info: FieldInfo
 
     @property
+    def section(self) -> str:
+        """Empty for a setting that belongs to none."""
+        return self.path.rpartition(".")[0]
+
+    @property
     def name(self) -> str:
         return self.path.rpartition(".")[2]
 

@@ -10,7 +10,6 @@ from pydantic import SecretStr
 from riptide.config.catalog import Setting, catalog, sections
 from riptide.config.loader import Loaded
 from riptide.config.models import Settings
-from riptide.config.names import NOT_YET
 from riptide.config.values import RedisUrl, Section
 from riptide.config.yaml_file import TOP
 
@@ -44,7 +43,7 @@ def json_schema() -> str:
         }
     for path, setting in catalog().items():
         owner = schema["$defs"][setting.owner.__name__] if "." in path else schema
-        owner["properties"][setting.name] = _for_editors(setting, owner["properties"][setting.name])
+        owner["properties"][setting.name] = _for_editors(owner["properties"][setting.name])
     top = {"additionalProperties": False, "properties": dict(schema["properties"]), "type": "object"}
     schema["properties"][TOP] = top | {"description": "All settings may lie below this key."}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -59,11 +58,9 @@ def _masked(value: Any) -> Any:
     return str(value) if isinstance(value, (SecretStr, RedisUrl)) else value
 
 
-def _for_editors(setting: Setting, schema: dict[str, Any]) -> dict[str, Any]:
+def _for_editors(schema: dict[str, Any]) -> dict[str, Any]:
     del schema["title"]
     about = {name: schema.pop(name) for name in ("description", "default") if name in schema}
-    if setting.path in NOT_YET:
-        about["description"] = f"{setting.meaning} (No effect: {NOT_YET[setting.path]}.)"
     shapes = schema.pop("anyOf", None) or [schema]
     if any(shape.pop("unit", None) == "bytes" for shape in shapes):
         shapes.append(_WITH_UNIT)

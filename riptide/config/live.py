@@ -9,7 +9,7 @@ from typing import Any
 from riptide.config.catalog import catalog, sections
 from riptide.config.loader import Loaded
 from riptide.config.models import Settings
-from riptide.config.names import LIVE, NOT_YET, OWN
+from riptide.config.names import LIVE, OWN
 from riptide.errors import InvalidInput
 
 
@@ -32,7 +32,7 @@ class Live:
     def __init__(self, given: Settings | Loaded) -> None:
         loaded = given if isinstance(given, Loaded) else None
         #: Whether it follows the deployment's configuration.
-        self.follows = loaded is not None and loaded.settings.state.enable_hot_reload
+        self.follows = loaded is not None and _follows(loaded.settings)
         # A copy, because sections that are not given are shared by all Settings.
         self.settings = loaded.settings.model_copy(deep=True) if loaded and self.follows else _plain(given)
         self.path: Path | None = loaded.path if loaded else None
@@ -74,13 +74,13 @@ class Live:
         `failed`, and keeps nobody else from hearing."""
         with self._lock:
             done = compare(self.settings, wanted, self._own)
-            touched = {path.partition(".")[0] for path in done.changed}
+            touched = {path.rpartition(".")[0] for path in done.changed}
             for name in touched:
-                section = getattr(self.settings, name)
+                section = getattr(self.settings, name) if name else self.settings
                 values = {
-                    path.rpartition(".")[2]: catalog()[path].value(wanted)
+                    setting.name: setting.value(wanted)
                     for path in done.changed
-                    if path.startswith(f"{name}.")
+                    if (setting := catalog()[path]).section == name
                 }
                 object.__setattr__(section, "__dict__", section.__dict__ | values)
             self.version, self.restart = version, done.restart
@@ -100,8 +100,12 @@ def compare(now: Settings, wanted: Settings, own: frozenset[str] = frozenset()) 
         for path, setting in catalog().items()
         if not setting.secret and path not in OWN | own and setting.value(now) != setting.value(wanted)
     ]
-    restart = (path for path in apart if path not in LIVE and path not in NOT_YET)
+    restart = (path for path in apart if path not in LIVE)
     return Switched(tuple(path for path in apart if path in LIVE), tuple(restart))
+
+
+def _follows(settings: Settings) -> bool:
+    return settings.state.enable_hot_reload and settings.enable_persistence
 
 
 def _plain(given: Settings | Loaded) -> Settings:

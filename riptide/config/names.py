@@ -121,14 +121,6 @@ NO_MEANING = {
     "distributed.consensus_timeout_ms": "processes agree by scripts on the server, not by voting",
 }
 
-_WAY_BACK = "the way back is not built yet, so RipTide stays on"
-
-# Accepted and checked, but its feature comes later: setting -> why. A row goes when the feature comes.
-NOT_YET = {
-    "enable_persistence": _WAY_BACK,
-    "use_persistence_layer": _WAY_BACK,
-}
-
 # What a host says of itself: it is never shared with others. What stands in its file of plans is.
 OWN = frozenset({"distributed.node_id", "tenant.plans_file"})
 
@@ -136,6 +128,7 @@ OWN = frozenset({"distributed.node_id", "tenant.plans_file"})
 # it whenever it is used, or is told by `Live.on_change`.
 LIVE = frozenset(
     {
+        "use_persistence_layer",
         "cache.default_ttl_seconds",
         "cache.max_entry_size_bytes",
         "cache.max_memory_bytes",
@@ -157,6 +150,7 @@ LIVE = frozenset(
         "cache.lease_seconds",
         "cache.negative_ttl_seconds",
         "cache.stale_seconds",
+        "cache.on_outage",
         "cache.write_behind_max_entries",
         "cache.write_behind_flush_seconds",
         "tenant.max_tenants",

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from riptide.config.catalog import Setting, catalog, sections
 from riptide.config.given import Given, Problem
 from riptide.config.models import Settings
-from riptide.config.names import LEGACY, NO_MEANING, NOT_YET
+from riptide.config.names import LEGACY, NO_MEANING
 from riptide.errors import ConfigError
 
 _LONGEST_SHOWN = 60
@@ -68,8 +68,6 @@ class Resolver:
         if path in NO_MEANING:
             self.notices.append(f"{given.source}: {path} has no meaning here: {NO_MEANING[path]}")
             return None
-        if path in NOT_YET:
-            self.notices.append(f"{given.source}: {path} has no effect: {NOT_YET[path]}")
         return catalog()[path]
 
     def _wrong(self, setting: Setting, given: Given, errors: ValidationError) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from riptide.cache.access.reports import REPORT_SECONDS
 from riptide.config import CacheSettings
 from riptide.logger import get_logger
+from riptide.reads.outage import Complaints
 
 _log = get_logger("riptide.cache")
 
@@ -20,6 +21,7 @@ class AsyncBackground:
         self, flush: Callable[[], Awaitable[None]], settings: CacheSettings, failed: Callable[[], None]
     ) -> None:
         self._flush, self._settings, self._failed = flush, settings, failed
+        self._complaints = Complaints()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._flusher: asyncio.Task[Any] | None = None
         self._reporter: asyncio.Task[None] | None = None
@@ -66,8 +68,10 @@ class AsyncBackground:
             await work
         except Exception as error:  # noqa: BLE001 - nobody waits for it: it is told here or nowhere
             self._failed()
-            _log.warning(event, error=str(error), kind=type(error).__name__)
+            if self._complaints.new(event, error):
+                _log.warning(event, error=str(error), kind=type(error).__name__)
             return False
+        self._complaints.over(event)
         return True
 
     async def aclose(self) -> None:

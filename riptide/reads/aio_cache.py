@@ -25,6 +25,7 @@ from riptide.config import CacheSettings
 from riptide.errors import InvalidInput, ServerRefused, ServerUnavailable, WriteBehindFull
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.aio_background import AsyncBackground
+from riptide.reads.outage import adropped
 from riptide.store.aio import AsyncStore
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, Operation
@@ -42,8 +43,9 @@ class AsyncCache:
     Every method takes `tenant` and `namespace`, both "default" if left out; it raises InvalidInput for
     bad names, keys and durations before anything is sent, UnknownTenant (with multi-tenancy off
     MultiTenancyDisabled) for a tenant that is not there, and ServerUnavailable when the server cannot be
-    reached. What writes raises QuotaExceeded or TenantNotActive, too, and takes the keyword arguments of
-    `Keeping`: ttl and stale in seconds, tags, version, content_type, source, attributes.
+    reached; but reads are misses then, unless `cache.on_outage` says otherwise. What writes raises
+    QuotaExceeded or TenantNotActive, too, and takes the keyword arguments of `Keeping`: ttl and stale in
+    seconds, tags, version, content_type, source, attributes.
     """
 
     def __init__(
@@ -56,10 +58,13 @@ class AsyncCache:
         ring: KeyRing | None = None,
         publisher: Publisher | None = None,
         spill: Spill | None = None,
+        in_use: Callable[[], bool] = lambda: True,
     ) -> None:
-        """With a `publisher` what is done is reported, for `statistics`."""
+        """With a `publisher` what is done is reported, for `statistics`. While it is not `in_use` what is
+        decorated by `cached` is called as it is."""
         self._store = store
         self._core = Core(keys, settings, tenants, clock, ring=ring, spill=spill, clustered=store.clustered)
+        self._in_use = in_use
         self._buffer = WriteBuffer(settings)
         self._flushing = asyncio.Lock()
         self._background = AsyncBackground(self.flush, settings, self._count_error)
@@ -78,43 +83,61 @@ class AsyncCache:
     ) -> Any:
         """The fresh value, or `default`."""
         core = self._core
-        space = core.space(tenant, namespace) or await self._find(tenant, namespace)
-        shard, digest = space.place(key)
-        if (demand := space.demand) is not None:
-            demand.reads[key] += 1
-        tally = space.tally
-        began = tally.begin()
-        pair = await self._run(reading.read(shard, digest))
-        value = reading.quick(core, shard, digest, pair)
-        if value is reading.UNSETTLED:
-            value = await self._drive(reading.settle(core, shard, digest, pair, default))
-        if began:
-            tally.end(began)
-        return value
+        try:
+            space = core.space(tenant, namespace) or await self._find(tenant, namespace)
+            shard, digest = space.place(key)
+            if (demand := space.demand) is not None:
+                demand.reads[key] += 1
+            tally = space.tally
+            began = tally.begin()
+            pair = await self._run(reading.read(shard, digest))
+            value = reading.quick(core, shard, digest, pair)
+            if value is reading.UNSETTLED:
+                value = await self._drive(reading.settle(core, shard, digest, pair, default))
+            if began:
+                tally.end(began)
+            return value
+        except ServerUnavailable as error:
+            core.bear(error)
+            return default
 
     async def get_many(
         self, keys: Iterable[str], *, tenant: str | None = None, namespace: str | None = None
     ) -> dict[str, Any]:
         """The fresh values by key, in one round trip; keys without one are left out."""
-        return await self._drive(reading.get_many(self._core, await self._space(tenant, namespace), keys))
+        try:
+            return await self._drive(reading.get_many(self._core, await self._space(tenant, namespace), keys))
+        except ServerUnavailable as error:
+            self._core.bear(error)
+            return {}
 
     async def entry(
         self, key: str, *, tenant: str | None = None, namespace: str | None = None
     ) -> Entry | None:
         """The fresh value with its metadata, or None."""
-        found = await self.inspect(key, tenant=tenant, namespace=namespace)
+        try:
+            found = await self.inspect(key, tenant=tenant, namespace=namespace)
+        except ServerUnavailable as error:
+            self._core.bear(error)
+            return None
         return None if isinstance(found, Miss) or found.negative else found
 
     async def inspect(
         self, key: str, *, tenant: str | None = None, namespace: str | None = None
     ) -> Entry | Miss:
-        """The entry, negative ones too; or why a read would miss. Not counted as a read."""
+        """The entry, negative ones too; or why a read would miss. Not counted as a read. Raises
+        ServerUnavailable in any case."""
         return await self._drive(reading.get_entry(self._core, await self._space(tenant, namespace), key))
 
     async def exists(self, key: str, *, tenant: str | None = None, namespace: str | None = None) -> bool:
         """Whether a fresh value is there. Moves no value, so it does not notice damage."""
-        return await self._drive(reading.exists(await self._space(tenant, namespace), key))
+        try:
+            return await self._drive(reading.exists(await self._space(tenant, namespace), key))
+        except ServerUnavailable as error:
+            self._core.bear(error)
+            return False
 
+    @adropped(False)
     async def set(
         self,
         key: str,
@@ -123,22 +146,25 @@ class AsyncCache:
         tenant: str | None = None,
         namespace: str | None = None,
         **keeping: Unpack[Keeping],
-    ) -> None:
+    ) -> bool:
         """Write a value: bytes, or what JSON can hold. Raises EntryTooLarge; ServerRefused at maxmemory.
 
-        A load under way for the key will not overwrite it.
+        A load under way for the key will not overwrite it. False only where persistence is switched off, so
+        that it was dropped.
         """
         space = await self._space(tenant, namespace)
         item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
         if self._buffer.busy or not item.packed:
             await self._after_buffered(sending.write_all(self._core, [item]), space, [key])
-            return
+            return True
         reply = await self._run(sending.write(item))
         if reply == 1:
             sending.count_write(item)
         else:
             await self._drive(sending.complete(self._core, item, reply))
+        return True
 
+    @adropped(False)
     async def set_many(
         self,
         values: Mapping[str, Any],
@@ -146,14 +172,16 @@ class AsyncCache:
         tenant: str | None = None,
         namespace: str | None = None,
         **keeping: Unpack[Keeping],
-    ) -> None:
+    ) -> bool:
         """Write several values, up to 100 in one round trip. If one cannot be cached, none is written; what a
-        cap refuses is raised when the others are written."""
+        cap refuses is raised when the others are written. Answers as `set` does."""
         space = await self._space(tenant, namespace)
         await self._after_buffered(
             writing.set_many(self._core, space, values, writing.options(**keeping)), space, list(values)
         )
+        return True
 
+    @adropped(False)
     async def touch(
         self, key: str, ttl: float | None = None, *, tenant: str | None = None, namespace: str | None = None
     ) -> bool:
@@ -164,6 +192,7 @@ class AsyncCache:
         """Invalidate one key; whether there was an entry."""
         return await self.invalidate(keys=[key], tenant=tenant, namespace=namespace) > 0
 
+    @adropped(0)
     async def invalidate(
         self,
         *,
@@ -181,11 +210,13 @@ class AsyncCache:
             invalidation.by_keys_and_tags(self._core, space, self._buffer, keys, tags)
         )
 
+    @adropped(None)
     async def invalidate_namespace(self, namespace: str, *, tenant: str | None = None) -> None:
         """Invalidate a whole namespace at once, whatever its size."""
         space = await self._space(tenant, namespace)
         await self._after_buffered(invalidation.namespace(self._core, space, self._buffer))
 
+    @adropped(None)
     async def clear(self, *, tenant: str | None = None) -> None:
         """Invalidate all namespaces of the tenant."""
         space = await self._space(tenant, None)
@@ -211,14 +242,20 @@ class AsyncCache:
         are remembered for `cache.negative_ttl_seconds`, and answered with `default`, or LoaderNotFound if
         none is given. What else it raises is raised here. With `stale`, a value past its ttl is returned at
         once while a task loads a new one. `refresh` loads in any case.
+        While the server cannot be reached everybody loads, and nothing is stored (`cache.on_outage`).
         """
-        space = await self._space(tenant, namespace)
-        job = Job(self._core, space, key, loader, writing.options(**keeping))
+        core, options = self._core, writing.options(**keeping)
+        try:
+            job = Job(core, await self._space(tenant, namespace), key, loader, options)
+        except ServerUnavailable as error:
+            core.bear(error)
+            job = Job(core, core.stranger(tenant, namespace), key, loader, options, alone=True)
         found = await self._drive(loading.get_or_load(job, refresh=refresh))
         if found.refresh is not None:
             self._background.submit(self._store.drive(found.refresh))
         return found.value_or(default, key)
 
+    @adropped(Warmed("refused"))
     async def warm(
         self,
         key: str,
@@ -244,7 +281,8 @@ class AsyncCache:
     ) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
         """Decorate a coroutine function: results are cached by its arguments, or by `key(*args)`.
 
-        They come as `get_or_load` gives them: as they are stored.
+        They come as `get_or_load` gives them: as they are stored. While the persistence layer is not in use
+        (`use_persistence_layer`) the function is called as it is.
         """
 
         def decorate(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
@@ -254,6 +292,8 @@ class AsyncCache:
 
             @functools.wraps(function)
             async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+                if not self._in_use():
+                    return await function(*args, **kwargs)
                 load = functools.partial(function, *args, **kwargs)
                 name = make(*args, **kwargs)
                 value: T = await self.get_or_load(name, load, tenant=tenant, namespace=namespace, **keeping)
@@ -272,15 +312,19 @@ class AsyncCache:
         tenant: str | None = None,
         namespace: str | None = None,
         **keeping: Unpack[Keeping],
-    ) -> None:
+    ) -> bool:
         """Call `writer(value)`, which writes to the origin, then cache the value, unless that raises.
 
-        `writer` may be asynchronous.
+        `writer` may be asynchronous. Answers as `set` does.
         """
+        if self._store.off:
+            await self._store.drive(writing.call(functools.partial(writer, value)))
+            return False
         space = await self._space(tenant, namespace)
         self._forget_buffered(space, [key])
         item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
         await self._drive(writing.write_through(self._core, item, functools.partial(writer, value)))
+        return True
 
     async def write_behind(
         self,
@@ -291,12 +335,14 @@ class AsyncCache:
         tenant: str | None = None,
         namespace: str | None = None,
         **keeping: Unpack[Keeping],
-    ) -> None:
+    ) -> bool:
         """Buffer a write; it is sent, and seen, with others within `cache.write_behind_flush_seconds`.
 
         When the buffer is full the caller flushes it, or gets WriteBehindFull if it does not want to wait.
-        What is buffered is lost if the process is killed.
+        What is buffered is lost if the process is killed. Answers as `set` does.
         """
+        if self._store.off:
+            return False
         space = await self._space(tenant, namespace)
         item = writing.prepare(self._core, space, key, value, writing.options(**keeping))
         while not self._buffer.add(item):
@@ -304,11 +350,16 @@ class AsyncCache:
                 raise WriteBehindFull(f"{len(self._buffer)} writes wait already: flush first, or let it wait")
             await self.flush()
         self._background.schedule_flush()
+        return True
 
     async def flush(self) -> None:
         """Send all buffered writes now. If that fails they stay buffered."""
         async with self._flushing:
             await self._drive(flush(self._core, self._buffer))
+
+    def waiting(self) -> int:
+        """How many writes are buffered."""
+        return len(self._buffer)
 
     def stats(self) -> CacheStats:
         """What this client has done with the cache so far, for all tenants."""

@@ -13,6 +13,7 @@ from riptide.errors import PublishUnknown
 from riptide.reads.aio_billing import AsyncBillingFace
 from riptide.reads.aio_cache import AsyncCache
 from riptide.reads.aio_checkpoints import AsyncCheckpoints
+from riptide.reads.aio_health import AsyncHealthFace
 from riptide.reads.aio_keys import AsyncKeysFace
 from riptide.reads.aio_quotas import AsyncQuotasFace
 from riptide.reads.aio_sessions import AsyncSessionsFace
@@ -21,7 +22,9 @@ from riptide.reads.aio_tenants import AsyncTenants
 from riptide.reads.aio_usage import AsyncUsageFace
 from riptide.reads.assembly import Parts, assemble
 from riptide.reads.exporting import Export
+from riptide.reads.health import Component, Health, buffered
 from riptide.reads.metrics import Metrics
+from riptide.reads.outage import in_use, say_what_is_off
 from riptide.reads.sync_client import to_ref
 from riptide.store.aio import AsyncStore, open_async_store
 from riptide.streams.job import Progress
@@ -46,6 +49,7 @@ class AsyncRipTide:
             ring=parts.ring,
             publisher=parts.reporter,
             spill=parts.spill,
+            in_use=parts.in_use,
         )
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = AsyncTenants(store, parts.registry, export)
@@ -62,6 +66,28 @@ class AsyncRipTide:
         self._keys = parts.keys
         self._publisher = parts.publisher
         self._resting = parts.resting
+        self._health = AsyncHealthFace(store, parts)
+        self.watch("write-behind", self._buffered_writes)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the service's own calls should go through RipTide: False sends them on their old path.
+
+        It is `use_persistence_layer` (and `enable_persistence`), which may change while the process runs.
+        """
+        return in_use(self.settings)
+
+    async def health(self) -> Health:
+        """How everything stands that this process needs, at most a second old. Raises nothing."""
+        return await self._health.look()
+
+    def _buffered_writes(self) -> Component:
+        most = self.settings.cache.write_behind_max_entries
+        return buffered("writes", self.cache.waiting(), most, "cache.write_behind_max_entries")
+
+    def watch(self, name: str, tell: Callable[[], Component]) -> None:
+        """Let `health` have a further component, by what `tell()` answers."""
+        self._health.watch(name, tell)
 
     async def publish(
         self,
@@ -81,7 +107,9 @@ class AsyncRipTide:
         return await self.store.drive(self._publisher.publish_many(commands))
 
     async def publish_again(self, unknown: PublishUnknown) -> list[Ref]:
-        return await self.store.drive(self._publisher.publish_again(unknown))
+        flow = self._publisher.publish_again(unknown)
+        del unknown  # the traceback of the next one would keep it
+        return await self.store.drive(flow)
 
     async def status(self, ref: Ref | str) -> Status:
         return await self.store.run(status(self._keys, to_ref(ref)))
@@ -114,11 +142,14 @@ class AsyncRipTide:
         return await self.store.drive(self._resting.end_quiet(worker))
 
     async def aclose(self) -> None:
-        if self.metrics.running:
-            await asyncio.to_thread(self.metrics.close)
-        await self.state.aclose()
-        await self.cache.aclose()
-        await self.store.close()
+        try:
+            if self.metrics.running:
+                await asyncio.to_thread(self.metrics.close)
+            await self._health.aclose()
+            await self.state.aclose()
+            await self.cache.aclose()
+        finally:
+            await self.store.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,6 +165,7 @@ async def aconnect(
 ) -> AsyncRipTide:
     """Open the asynchronous face; arguments and errors as for `connect`."""
     parts = assemble(url, config, blocking=asyncio.to_thread)
-    rt = AsyncRipTide(parts, open_async_store(parts.settings))
+    rt = AsyncRipTide(parts, open_async_store(parts.settings, guarded=True))
+    say_what_is_off(parts.settings)
     rt.state.follow()
     return rt

@@ -15,6 +15,7 @@ from riptide.config.redis_url import EXAMPLES, check_url
 from riptide.errors import ConfigError
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.checking import check_usable
+from riptide.reads.outage import in_use
 from riptide.state.blobs import open_blobs
 from riptide.state.live.configuration import Configuration
 from riptide.state.live.following import Following
@@ -58,6 +59,12 @@ class Parts:
     configuration: Configuration
     following: Following
     presence: Presence
+    #: The types of commands that are known here.
+    kinds: tuple[str, ...]
+
+    def in_use(self) -> bool:
+        """Whether the service's own calls go through RipTide, at this moment."""
+        return in_use(self.settings)
 
 
 def _at_once(function: Callable[[], Any]) -> Any:
@@ -94,7 +101,8 @@ def assemble(
     usage = UsageFlows(keys, known, publisher, clock or SystemClock())
     billing = Billing(keys, settings, known, lambda: registry.plans)
     # Where a test moves the clock nothing happens by itself.
-    reporter = publisher if settings.performance.enable_monitoring and clock is None else None
+    told = settings.performance.enable_monitoring and settings.enable_persistence
+    reporter = publisher if told and clock is None else None
     sessions = Sessions(keys, settings, known, ring, partial(open_blobs, settings.blobs), blocking)
     live.on_change(("cache", "security", "tenant"), lambda _: quotas.renew())
     live.on_change(("tenant",), lambda _: sessions.renew())
@@ -121,6 +129,7 @@ def assemble(
         Configuration(live, Versions(keys), services, resting, offering, check),
         following,
         Presence(live, services, following, (clock or SystemClock()).now_ms),
+        tuple(sorted(models)),
     )
 
 

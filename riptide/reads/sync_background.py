@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from riptide.cache.access.reports import REPORT_SECONDS
 from riptide.config import CacheSettings
 from riptide.logger import get_logger
+from riptide.reads.outage import Complaints
 
 _log = get_logger("riptide.cache")
 _REFRESH_THREADS = 4
@@ -21,6 +22,7 @@ class Background:
         self, flush: Callable[[], None], settings: CacheSettings, failed: Callable[[], None]
     ) -> None:
         self._flush, self._settings, self._failed = flush, settings, failed
+        self._complaints = Complaints()
         self._lock = threading.Lock()
         self._reset()
 
@@ -80,8 +82,10 @@ class Background:
             work()
         except Exception as error:  # noqa: BLE001 - nobody waits for it: it is told here or nowhere
             self._failed()
-            _log.warning(event, error=str(error), kind=type(error).__name__)
+            if self._complaints.new(event, error):
+                _log.warning(event, error=str(error), kind=type(error).__name__)
             return False
+        self._complaints.over(event)
         return True
 
     def close(self) -> None:

@@ -11,10 +11,14 @@ from riptide.config import Loaded, Settings
 from riptide.errors import PublishUnknown
 from riptide.reads.assembly import Parts, assemble
 from riptide.reads.exporting import Export
+from riptide.reads.health import Component, Health, buffered
+from riptide.reads.legacy import LegacyCache
 from riptide.reads.metrics import Metrics
+from riptide.reads.outage import in_use, say_what_is_off
 from riptide.reads.sync_billing import BillingFace
 from riptide.reads.sync_cache import Cache
 from riptide.reads.sync_checkpoints import Checkpoints
+from riptide.reads.sync_health import HealthFace
 from riptide.reads.sync_keys import KeysFace
 from riptide.reads.sync_quotas import QuotasFace
 from riptide.reads.sync_sessions import SessionsFace
@@ -44,6 +48,7 @@ class RipTide:
             ring=parts.ring,
             publisher=parts.reporter,
             spill=parts.spill,
+            in_use=parts.in_use,
         )
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = Tenants(store, parts.registry, export)
@@ -60,6 +65,33 @@ class RipTide:
         self._keys = parts.keys
         self._publisher = parts.publisher
         self._resting = parts.resting
+        self._health = HealthFace(store, parts)
+        self.watch("write-behind", self._buffered_writes)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the service's own calls should go through RipTide: False sends them on their old path.
+
+        It is `use_persistence_layer` (and `enable_persistence`), which may change while the process runs.
+        """
+        return in_use(self.settings)
+
+    @property
+    def legacy(self) -> LegacyCache:
+        """The old cache's interface, in tenant `default`."""
+        return LegacyCache(self.cache, self.store, lambda: self.in_use)
+
+    def health(self) -> Health:
+        """How everything stands that this process needs, at most a second old. Raises nothing."""
+        return self._health.look()
+
+    def _buffered_writes(self) -> Component:
+        most = self.settings.cache.write_behind_max_entries
+        return buffered("writes", self.cache.waiting(), most, "cache.write_behind_max_entries")
+
+    def watch(self, name: str, tell: Callable[[], Component]) -> None:
+        """Let `health` have a further component, by what `tell()` answers."""
+        self._health.watch(name, tell)
 
     def publish(
         self,
@@ -91,7 +123,9 @@ class RipTide:
 
     def publish_again(self, unknown: PublishUnknown) -> list[Ref]:
         """Repeat the attempt of a PublishUnknown; what was accepted then is not published twice."""
-        return self.store.drive(self._publisher.publish_again(unknown))
+        flow = self._publisher.publish_again(unknown)
+        del unknown  # the traceback of the next one would keep it
+        return self.store.drive(flow)
 
     def status(self, ref: Ref | str) -> Status:
         """Where a command stands."""
@@ -149,10 +183,12 @@ class RipTide:
 
     def close(self) -> None:
         """Flush what is buffered, and disconnect."""
-        self.metrics.close()
-        self.state.close()
-        self.cache.close()
-        self.store.close()
+        try:
+            self.metrics.close()
+            self.state.close()
+            self.cache.close()
+        finally:
+            self.store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -173,11 +209,12 @@ def connect(url: str | None = None, config: Settings | Loaded | str | Path | Non
 
     `url` wins over the configuration's `redis.url`; `config` is a path, or Settings (default:
     RIPTIDE_CONFIG, else
-    config/persistence.yml, else defaults). Raises ConfigError. A standalone server is first reached by the
-    first operation. Unless Settings are given, or `state.enable_hot_reload` is off, a thread follows the
+    config/persistence.yml, else defaults). Raises ConfigError. The server is first reached by the first
+    operation. Unless Settings are given, or `state.enable_hot_reload` is off, a thread follows the
     deployment's configuration from now on.
     """
     parts = assemble(url, config)
-    rt = RipTide(parts, open_store(parts.settings))
+    rt = RipTide(parts, open_store(parts.settings, guarded=True))
+    say_what_is_off(parts.settings)
     rt.state.follow()
     return rt

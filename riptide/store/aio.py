@@ -12,9 +12,12 @@ from redis.exceptions import NoScriptError
 
 from riptide.config import Settings
 from riptide.store import connect
-from riptide.store.doubt import judge, maybe_done, nothing_sent, unsent
+from riptide.store.breaker import Breaker, Guard, breaker_of
+from riptide.store.doubt import NotTried, judge, maybe_done, nothing_sent, unsent
+from riptide.store.off import AsyncOffTransport
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
 from riptide.store.pool import CLOSED, Again, AsyncConnections, cancellable
+from riptide.store.probing import AsyncProber
 from riptide.store.slowlog import SlowLog
 from riptide.store.sync import cluster_errors, settle, translate
 from riptide.store.wire import Args, pack
@@ -32,20 +35,33 @@ class AsyncTransport(Protocol):
 
 
 class AsyncPoolTransport:
-    def __init__(self, connections: AsyncConnections, again: Again, timeout: float) -> None:
+    def __init__(
+        self,
+        connections: AsyncConnections,
+        again: Again,
+        timeout: float,
+        guard: Guard | None = None,
+        probe_seconds: float = 1.0,
+    ) -> None:
         """`timeout` bounds one try, connecting included, in seconds."""
         self.connections = connections
         self._again = again
         self._timeout = timeout
+        guard = guard or Guard()
+        self._breaker = guard.of()
+        self._prober = AsyncProber(self._probe, probe_seconds)
+        guard.start = self._prober.start
 
     async def send(self, args: Args) -> Any:
-        return await self._exchange(pack((args,)), _reply)
+        with self._breaker:
+            return await self._exchange(pack((args,)), _reply)
 
     async def send_all(self, commands: Sequence[Args]) -> list[Any]:
         async def read(connection: Any, before: bool) -> list[Any]:
             return [await _reply_or_error(connection, before) for _ in commands]
 
-        return await self._exchange(pack(commands), read)
+        with self._breaker:
+            return await self._exchange(pack(commands), read)
 
     async def _exchange(self, packed: list[bytes], read: Callable[[Any, bool], Awaitable[T]]) -> T:
         connection = await self.connections.acquire()
@@ -70,7 +86,10 @@ class AsyncPoolTransport:
                     failures += 1
                     named = self._named(raised)
                     before = judge(named, sent=sent, before=before)
-                    await asyncio.sleep(self._again.pause(failures, named))
+                    pause = self._again.pause(failures, named)
+                    if self._breaker.in_vain(named):
+                        raise named from None
+                    await asyncio.sleep(pause)
                     if self.connections.closed:
                         raise named from None
                 except BaseException:
@@ -86,7 +105,20 @@ class AsyncPoolTransport:
             return error
         return redis.TimeoutError(f"timeout, no answer within {self._timeout:g} s")
 
+    async def _probe(self, _: Breaker) -> None:
+        connection = self.connections.make()
+        try:
+            async with asyncio.timeout(self._timeout):
+                await connection.connect()
+                await connection.send_command("PING")
+                await connection.read_response()
+        except (redis.ResponseError, redis.AuthenticationError):
+            pass  # it answers
+        finally:
+            await connection.disconnect(nowait=True)
+
     async def close(self) -> None:
+        await self._prober.stop()
         await self.connections.close()
 
 
@@ -106,16 +138,27 @@ class AsyncClusterTransport:
     """`size` calls at a time at most: with hundreds of them redis-py's cluster client opens as many
     connections."""
 
-    def __init__(self, client: "redis.asyncio.RedisCluster", size: int) -> None:
+    def __init__(
+        self,
+        client: "redis.asyncio.RedisCluster",
+        size: int,
+        guard: Guard | None = None,
+        probe_seconds: float = 1.0,
+    ) -> None:
         self.client = client
         self._places = asyncio.Semaphore(size)
         self._closed = False
+        self._guard = guard or Guard()
+        self._prober = AsyncProber(self._probe, probe_seconds)
+        self._guard.start = self._prober.start
 
     async def send(self, args: Args) -> Any:
-        return await self._call(lambda: self.client.execute_command(*args))
+        with breaker_of((args,), self.client, self._guard):
+            return await self._call(lambda: self.client.execute_command(*args))
 
     async def send_all(self, commands: Sequence[Args]) -> list[Any]:
-        return await self._call(lambda: self._pipeline(commands))
+        with breaker_of(commands, self.client, self._guard):
+            return await self._call(lambda: self._pipeline(commands))
 
     async def _pipeline(self, commands: Sequence[Args]) -> list[Any]:
         async with self.client.pipeline() as pipe:
@@ -135,7 +178,7 @@ class AsyncClusterTransport:
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
-            raise unsent(redis.ConnectionError(CLOSED))
+            raise unsent(NotTried(CLOSED))
 
     async def _carry_out(self, call: Callable[[], Awaitable[T]]) -> T:
         with cluster_errors(), cancellable():
@@ -149,9 +192,13 @@ class AsyncClusterTransport:
                     return await call()
         raise redis.ConnectionError("connections to the cluster were closed while they were in use")
 
+    async def _probe(self, breaker: Breaker) -> None:
+        await self._carry_out(lambda: self.client.execute_command("EXISTS", breaker.key))
+
     async def close(self) -> None:
         """Close all; what is on its way may end first."""
         self._closed = True
+        await self._prober.stop()
         await self.client.aclose()
         await self._disconnect()
 
@@ -164,8 +211,14 @@ class AsyncClusterTransport:
 class AsyncStore:
     """Runs operations on a server. Belongs to one event loop."""
 
-    def __init__(self, transport: AsyncTransport, max_pipeline: int, slow_log: SlowLog) -> None:
+    def __init__(
+        self, transport: AsyncTransport, max_pipeline: int, slow_log: SlowLog, guard: Guard | None = None
+    ) -> None:
         self.transport = transport
+        #: What is known of servers that do not answer.
+        self.guard = guard or Guard()
+        #: Whether it sends nothing, because persistence is switched off.
+        self.off = isinstance(transport, AsyncOffTransport)
         #: Whether keys of different slots need calls of their own.
         self.clustered = isinstance(transport, AsyncClusterTransport)
         self._max_pipeline = max_pipeline
@@ -179,6 +232,7 @@ class AsyncStore:
         except NoScriptError as error:
             reply = await self._teach(operation, maybe_done(error))
         except redis.RedisError as error:
+            await _let_others_run(error)
             raise translate(error) from error
         if (seconds := time.perf_counter() - started) > self._slow_log.threshold:
             self._slow_log.note(operation, seconds)
@@ -194,6 +248,7 @@ class AsyncStore:
                 replies += await self.transport.send_all([operation.args for operation in part])
         except redis.RedisError as error:
             judge(error, sent=False, before=bool(replies) or maybe_done(error))
+            await _let_others_run(error)
             raise translate(error) from error
         several = len(operations) > 1
         pairs = [
@@ -251,20 +306,26 @@ class AsyncStore:
         await self.transport.close()
 
 
-def open_async_store(settings: Settings) -> AsyncStore:
-    """Make a store; the first operation connects."""
-    target = connect.parse_url(settings.redis)
+async def _let_others_run(error: Exception) -> None:
+    """Whoever is refused at once, and asks again at once, must not keep the loop from what would help."""
+    if isinstance(error, NotTried):
+        await asyncio.sleep(0)
+
+
+def open_async_store(settings: Settings, *, guarded: bool = False) -> AsyncStore:
+    """Make a store; the first operation connects. A `guarded` one has a circuit breaker."""
     limits = settings.redis.max_pipeline_size, SlowLog(settings.performance)
+    if not settings.enable_persistence:
+        return AsyncStore(AsyncOffTransport(), *limits)
+    target = connect.parse_url(settings.redis)
+    guard = Guard(settings.redis.breaker_failures if guarded else 0)
+    seconds = settings.redis.breaker_seconds
+    transport: AsyncTransport
     if target.shape == "cluster":
-        return AsyncStore(
-            AsyncClusterTransport(connect.async_cluster(settings.redis, target), settings.redis.pool_size),
-            *limits,
-        )
-    return AsyncStore(
-        AsyncPoolTransport(
-            connect.async_pool(settings.redis, target),
-            connect.again(settings.redis),
-            settings.redis.command_timeout_ms / 1000,
-        ),
-        *limits,
-    )
+        client = connect.async_cluster(settings.redis, target)
+        transport = AsyncClusterTransport(client, settings.redis.pool_size, guard, seconds)
+    else:
+        pool, again = connect.async_pool(settings.redis, target), connect.again(settings.redis)
+        timeout = settings.redis.command_timeout_ms / 1000
+        transport = AsyncPoolTransport(pool, again, timeout, guard, seconds)
+    return AsyncStore(transport, *limits, guard)

@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis
+from redis.asyncio.sentinel import MasterNotFoundError as AsyncMasterNotFoundError
+from redis.sentinel import MasterNotFoundError
 
 _MARK = "maybe_done"
 #: Answers, though redis-py derives some of them from its ConnectionError: the operation was refused.
 _REFUSALS = (redis.ResponseError, redis.AuthenticationError)
+
+
+class NotTried(redis.ConnectionError):
+    """No try was made, so that it tells nothing of the server."""
 
 
 def judge(error: Exception, *, sent: bool, before: bool) -> bool:
@@ -43,3 +49,11 @@ def nothing_sent() -> Iterator[None]:
     except redis.RedisError as error:
         unsent(error)
         raise
+
+
+def cause_of(error: BaseException) -> str:
+    """What redis-py's error says, in short. Its texts name host and port, never a password."""
+    cause = str(error).rstrip(".") or type(error).__name__
+    if isinstance(error, (MasterNotFoundError, AsyncMasterNotFoundError)):
+        cause = cause.partition(" : ")[0] + " by any Sentinel"  # then come the clients, at length
+    return cause

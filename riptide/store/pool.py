@@ -17,7 +17,7 @@ from typing import Any
 import redis.asyncio
 from redis.backoff import AbstractBackoff
 
-from riptide.store.doubt import unsent
+from riptide.store.doubt import NotTried, unsent
 
 BUSY = "all {} connections have been busy for {:g} s; redis.pool_size bounds them"
 CLOSED = "the connections have been closed"
@@ -33,7 +33,8 @@ class Connections:
         patience_seconds: float,
         sentinels: Sequence[redis.Redis] = (),
     ) -> None:
-        self._make = make
+        #: Makes a connection that is not counted and belongs to the caller.
+        self.make = make
         self._size = size
         self._patience = patience_seconds
         self._sentinels = sentinels
@@ -60,9 +61,9 @@ class Connections:
             connection = self._wait()
         if self.closed:
             self.release(connection)
-            raise unsent(redis.ConnectionError(CLOSED))
+            raise unsent(NotTried(CLOSED))
         if connection is None:
-            connection = self._make()
+            connection = self.make()
             self._made.append(connection)
         return connection
 
@@ -77,9 +78,7 @@ class Connections:
                     except IndexError:
                         left = deadline - time.monotonic()
                         if left <= 0:
-                            raise unsent(
-                                redis.ConnectionError(BUSY.format(self._size, self._patience))
-                            ) from None
+                            raise unsent(NotTried(BUSY.format(self._size, self._patience))) from None
                         self._returned.wait(left)
             finally:
                 self._waiters -= 1
@@ -125,7 +124,7 @@ class AsyncConnections:
         connection = self._idle.pop() if self._idle else await self._wait()
         if self.closed:
             self.release(connection)
-            raise unsent(redis.ConnectionError(CLOSED))
+            raise unsent(NotTried(CLOSED))
         if connection is None:
             connection = self.make()
             self._made.append(connection)
@@ -141,7 +140,7 @@ class AsyncConnections:
             if waiter.done() and not waiter.cancelled():
                 self.release(waiter.result())  # it came in the moment of giving up
             if isinstance(error, TimeoutError):
-                raise unsent(redis.ConnectionError(BUSY.format(self._size, self._patience))) from None
+                raise unsent(NotTried(BUSY.format(self._size, self._patience))) from None
             raise
 
     def release(self, connection: Any) -> None:

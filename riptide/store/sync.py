@@ -1,6 +1,7 @@
 """The synchronous store: sends operations, drives flows."""
 
 import contextlib
+import functools
 import os
 import threading
 import time
@@ -8,17 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 import redis
-from redis.asyncio.sentinel import MasterNotFoundError as AsyncMasterNotFoundError
-from redis.exceptions import NoScriptError, RedisClusterException
-from redis.sentinel import MasterNotFoundError
+from redis.exceptions import ClusterDownError, NoScriptError, RedisClusterException
 
 from riptide.config import Settings
 from riptide.errors import RiptideError, ServerRefused, ServerUnavailable
 from riptide.metrics.instruments import PRESSURE
 from riptide.store import connect
-from riptide.store.doubt import judge, maybe_done, nothing_sent, unsent
+from riptide.store.breaker import Breaker, Guard, breaker_of
+from riptide.store.doubt import NotTried, cause_of, judge, maybe_done, nothing_sent, unsent
+from riptide.store.off import OffTransport
 from riptide.store.operation import Batch, Call, Flow, Operation, Pause, Step
 from riptide.store.pool import BUSY, CLOSED, Again, Connections
+from riptide.store.probing import Prober
 from riptide.store.slowlog import SlowLog
 from riptide.store.wire import Args, pack
 
@@ -38,18 +40,26 @@ class Transport(Protocol):
 class PoolTransport:
     """Standalone and Sentinel: straight to a connection, without the client's reply callbacks."""
 
-    def __init__(self, connections: Connections, again: Again) -> None:
+    def __init__(
+        self, connections: Connections, again: Again, guard: Guard | None = None, probe_seconds: float = 1.0
+    ) -> None:
         self._connections = connections
         self._again = again
+        guard = guard or Guard()
+        self._breaker = guard.of()
+        self._prober = Prober(self._probe, probe_seconds)
+        guard.start = self._prober.start
 
     def send(self, args: Args) -> Any:
-        return self._exchange(pack((args,)), _reply)
+        with self._breaker:
+            return self._exchange(pack((args,)), _reply)
 
     def send_all(self, commands: Sequence[Args]) -> list[Any]:
         def read(connection: Any, before: bool) -> list[Any]:
             return [_reply_or_error(connection, before) for _ in commands]
 
-        return self._exchange(pack(commands), read)
+        with self._breaker:
+            return self._exchange(pack(commands), read)
 
     def _exchange(self, packed: list[bytes], read: Callable[[Any, bool], T]) -> T:
         """`read` is told too whether an earlier try may have been carried out."""
@@ -72,7 +82,10 @@ class PoolTransport:
                     connection.disconnect()
                     failures += 1
                     before = judge(error, sent=sent, before=before)
-                    time.sleep(self._again.pause(failures, error))
+                    pause = self._again.pause(failures, error)
+                    if self._breaker.in_vain(error):
+                        raise
+                    time.sleep(pause)
                     if self._connections.closed:
                         raise
                 except BaseException:
@@ -83,7 +96,19 @@ class PoolTransport:
                 connection.disconnect()
             self._connections.release(connection)
 
+    def _probe(self, _: Breaker) -> None:
+        connection = self._connections.make()
+        try:
+            connection.connect()
+            connection.send_command("PING")
+            connection.read_response()
+        except (redis.ResponseError, redis.AuthenticationError):
+            pass  # it answers
+        finally:
+            connection.disconnect()
+
     def close(self) -> None:
+        self._prober.stop()
         self._connections.close()
 
 
@@ -100,60 +125,103 @@ def _reply_or_error(connection: Any, before: bool) -> Any:
 
 
 class ClusterTransport:
-    """`size` calls at a time at most; who finds no place waits `patience_seconds`, then hears it."""
+    """`size` calls at a time at most; who finds no place waits `patience_seconds`, then hears it. The first
+    call connects."""
 
-    def __init__(self, client: "redis.RedisCluster", size: int, patience_seconds: float) -> None:
-        self._client = client
+    def __init__(
+        self,
+        connect: "Callable[[], redis.RedisCluster]",
+        size: int,
+        patience_seconds: float,
+        guard: Guard | None = None,
+        probe_seconds: float = 1.0,
+    ) -> None:
+        self._connect = connect
+        self._client: redis.RedisCluster | None = None
         self._size = size
         self._patience = patience_seconds
         self._closed = False
+        self._guard = guard or Guard()
+        self._prober = Prober(self._probe, probe_seconds)
+        self._guard.start = self._prober.start
         self._fill()
 
     def _fill(self) -> None:
         self._places, self._process = threading.BoundedSemaphore(self._size), os.getpid()
+        self._connecting = threading.Lock()
 
     @contextlib.contextmanager
-    def _place(self) -> Iterator[None]:
+    def _place(self) -> "Iterator[redis.RedisCluster]":
         if self._process != os.getpid():  # forked while other threads held places
             self._fill()
         self._refuse_if_closed()
         places = self._places
         if not places.acquire(timeout=self._patience):
-            raise unsent(redis.ConnectionError(BUSY.format(self._size, self._patience)))
+            raise unsent(NotTried(BUSY.format(self._size, self._patience)))
         try:
             self._refuse_if_closed()
             with cluster_errors():
-                yield
+                yield self._client or self._connected()
         finally:
             if self._closed:
-                self._client.close()  # what was on its way may have connected anew
+                self._disconnect()  # what was on its way may have connected anew
             places.release()
+
+    def _connected(self) -> "redis.RedisCluster":
+        if not self._connecting.acquire(timeout=self._patience):
+            raise unsent(NotTried("another call is still trying to connect to the cluster"))
+        try:
+            if self._client is None:
+                with nothing_sent(), cluster_errors():
+                    self._client = self._connect()
+            return self._client
+        finally:
+            self._connecting.release()
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
-            raise unsent(redis.ConnectionError(CLOSED))
+            raise unsent(NotTried(CLOSED))
 
     def send(self, args: Args) -> Any:
-        with self._place():
-            return self._client.execute_command(*args)
+        with breaker_of((args,), self._client, self._guard), self._place() as client:
+            return client.execute_command(*args)
 
     def send_all(self, commands: Sequence[Args]) -> list[Any]:
-        with self._place(), self._client.pipeline() as pipe:
+        with (
+            breaker_of(commands, self._client, self._guard),
+            self._place() as client,
+            client.pipeline() as pipe,
+        ):
             for args in commands:
                 pipe.execute_command(*args)
             return list(pipe.execute(raise_on_error=False))
 
+    def _probe(self, breaker: Breaker) -> None:
+        with cluster_errors():
+            (self._client or self._connected()).execute_command("EXISTS", breaker.key)
+
     def close(self) -> None:
         """Close all; what is on its way may end first."""
         self._closed = True
-        self._client.close()
+        self._prober.stop()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._client is not None:
+            self._client.close()
 
 
 class Store:
     """Runs operations on a server. Safe to share between threads."""
 
-    def __init__(self, transport: Transport, max_pipeline: int, slow_log: SlowLog) -> None:
+    def __init__(
+        self, transport: Transport, max_pipeline: int, slow_log: SlowLog, guard: Guard | None = None
+    ) -> None:
         self._transport = transport
+        #: What is known of servers that do not answer.
+        self.guard = guard or Guard()
+        #: Whether it sends nothing, because persistence is switched off.
+        self.off = isinstance(transport, OffTransport)
         #: Whether keys of different slots need calls of their own.
         self.clustered = isinstance(transport, ClusterTransport)
         self._max_pipeline = max_pipeline
@@ -259,7 +327,7 @@ def cluster_errors() -> Iterator[None]:
 
 def translate(error: Exception) -> RiptideError:
     """Say in our own terms what redis-py reports: the server refused, or could not be reached."""
-    if isinstance(error, redis.ResponseError):
+    if isinstance(error, redis.ResponseError) and not isinstance(error, ClusterDownError):
         if isinstance(error, redis.exceptions.OutOfMemoryError):
             PRESSURE.add("refused")
         return ServerRefused(str(error), maybe_done=maybe_done(error))
@@ -269,28 +337,26 @@ def translate(error: Exception) -> RiptideError:
             "Check redis.username and redis.password, or those in redis.url",
             maybe_done=maybe_done(error),
         )
-    # The text of redis-py's errors names host and port, never a password.
-    cause = str(error).rstrip(".") or type(error).__name__
-    if isinstance(error, (MasterNotFoundError, AsyncMasterNotFoundError)):
-        cause = cause.partition(" : ")[0] + " by any Sentinel"  # then come the clients, at length
     return ServerUnavailable(
-        f"Redis cannot be reached: {cause}; check redis.url and that the server runs",
+        f"Redis cannot be reached: {cause_of(error)}; check redis.url and that the server runs",
         maybe_done=maybe_done(error),
     )
 
 
-def open_store(settings: Settings) -> Store:
-    """Make a store; the first operation connects."""
-    target = connect.parse_url(settings.redis)
+def open_store(settings: Settings, *, guarded: bool = False) -> Store:
+    """Make a store; the first operation connects. A `guarded` one has a circuit breaker."""
     limits = settings.redis.max_pipeline_size, SlowLog(settings.performance)
+    if not settings.enable_persistence:
+        return Store(OffTransport(), *limits)
+    target = connect.parse_url(settings.redis)
+    guard = Guard(settings.redis.breaker_failures if guarded else 0)
+    seconds = settings.redis.breaker_seconds
+    transport: Transport
     if target.shape == "cluster":
-        try:
-            with nothing_sent(), cluster_errors():
-                client = connect.sync_cluster(settings.redis, target)  # connects at once
-        except redis.RedisError as error:
-            raise translate(error) from error
-        patience = settings.redis.command_timeout_ms / 1000
-        return Store(ClusterTransport(client, settings.redis.pool_size, patience), *limits)
-    return Store(
-        PoolTransport(connect.sync_pool(settings.redis, target), connect.again(settings.redis)), *limits
-    )
+        patience, size = settings.redis.command_timeout_ms / 1000, settings.redis.pool_size
+        cluster = functools.partial(connect.sync_cluster, settings.redis, target)
+        transport = ClusterTransport(cluster, size, patience, guard, seconds)
+    else:
+        pool, again = connect.sync_pool(settings.redis, target), connect.again(settings.redis)
+        transport = PoolTransport(pool, again, guard, seconds)
+    return Store(transport, *limits, guard)

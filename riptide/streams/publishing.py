@@ -16,6 +16,7 @@ from riptide.config import StreamsSettings
 from riptide.errors import (
     BacklogFull,
     InvalidInput,
+    PersistenceOff,
     PublishRefused,
     PublishUnknown,
     ServerRefused,
@@ -138,8 +139,10 @@ class Publisher:
             raise InvalidInput(
                 f"publish_again takes the PublishUnknown that was raised, not {_name(unknown)}"
             )
-        answers = yield from _send(unknown.attempt, again=True)
-        return unknown.attempt.collect(answers)
+        attempt = unknown.attempt
+        del unknown  # the traceback of the next one would keep it, and it those before it
+        answers = yield from _send(attempt, again=True)
+        return attempt.collect(answers)
 
     def _compose_all(self, batch: Iterable[Outgoing]) -> Iterator[Composed]:
         try:
@@ -219,6 +222,8 @@ def _send(attempt: Attempt, *, again: bool = False) -> Flow[list[Published]]:
                 answers += yield Batch(operations)
             else:
                 answers.append((yield operations[0]))
+    except PersistenceOff:
+        raise
     except (ServerUnavailable, ServerRefused) as error:
         refused = isinstance(error, ServerRefused)
         # Of several the others may have been accepted.

@@ -18,7 +18,7 @@ from tests.support.proxy import Proxy
 pytestmark = pytest.mark.faults
 
 #: Few tries, so that callers often get PublishUnknown and have to repeat themselves.
-IMPATIENT = {"retry_attempts": 1, "retry_delay_ms": 1}
+IMPATIENT = {"retry_attempts": 1, "retry_delay_ms": 1, "breaker_seconds": 0.01}
 
 
 def check(deployment: Deployment, refs: list[Ref], expected: int) -> None:

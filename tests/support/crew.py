@@ -26,7 +26,6 @@ from riptide.cli.worker import for_heartbeats
 from riptide.clock import Clock, SystemClock
 from riptide.config import Settings
 from riptide.errors import PublishRefused, PublishUnknown, ServerUnavailable
-from riptide.reads.aio_client import aconnect
 from riptide.reads.assembly import assemble
 from riptide.reads.sync_client import RipTide
 from riptide.state.archive.archiver import make_archiver
@@ -39,6 +38,7 @@ from tests.support.deployment import make_settings
 from tests.support.history import Recorder
 from tests.support.observer import observe
 from tests.support.waiting import PATIENCE, eventually
+from tests.support.workers import of_a_worker
 
 MODULE = "tests.support.recorded"
 KINDS = tuple(recorded.HANDLERS)
@@ -102,7 +102,7 @@ async def recorded_worker(
 ) -> AsyncIterator[Worker]:
     """A worker in this event loop, from its first step to a graceful stop; its death fails the test."""
     settings = place.settings()
-    rt = await aconnect(config=settings)
+    rt = of_a_worker(settings)
     observe(rt.store, recorder)
     beat_store = await asyncio.to_thread(open_store, for_heartbeats(settings))
     context = SimpleNamespace(rt=rt, recorder=recorder)

@@ -30,7 +30,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
-        self._closed = False
+        self._closed = self._dark = False
         self.cut_chance = 0.0
         self.delay = 0.0
         self._silent: set[tuple[socket.socket, socket.socket]] = set()
@@ -61,6 +61,12 @@ class Proxy:
         """Forward nothing more over the connections there are, and leave them open; new ones work."""
         self._silent |= self._pairs
 
+    def swallow_all(self, swallow: bool) -> None:
+        """Accept connections and forward nothing, on those there are and on new ones; or forward again, over
+        new ones."""
+        self._dark = swallow
+        self.half_open() if swallow else self.cut()
+
     def _accept(self) -> None:
         while not self._closed:
             try:
@@ -76,6 +82,8 @@ class Proxy:
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             pair = (client, server)
+            if self._dark:
+                self._silent.add(pair)
             self._pairs.add(pair)
             threading.Thread(target=self._pump, args=(pair,), daemon=True).start()
 

@@ -21,7 +21,6 @@ import riptide
 from commands import RecordUsage
 from riptide.cli.worker import for_heartbeats
 from riptide.errors import PublishRefused, PublishUnknown, ServerUnavailable
-from riptide.reads.aio_client import aconnect
 from riptide.reads.sync_client import RipTide, connect
 from riptide.store.keys import Keys, partition_of
 from riptide.store.sync import open_store
@@ -33,6 +32,7 @@ from riptide.tenants.usage.counting import Counting
 from tests.support.crew import Place
 from tests.support.history import Recorder
 from tests.support.usage import KIND
+from tests.support.workers import of_a_worker
 from workers import HANDLERS
 
 TENANTS = [f"tenant-{n}" for n in range(50)]
@@ -61,7 +61,7 @@ async def _count(place: Place) -> None:
         await asyncio.sleep(rng.uniform(0, _SLOW_SECONDS))
         await own.handle(batch, ctx)
 
-    rt = await aconnect(config=settings)
+    rt = of_a_worker(settings)
     beat_store = await asyncio.to_thread(open_store, for_heartbeats(settings))
     types = [CommandType(KIND, RecordUsage, replace(own, handle=handle))]
     context = SimpleNamespace(rt=rt, counting=Counting(Keys(place.prefix)))

@@ -15,7 +15,9 @@ import yaml
 
 from riptide.clock import SystemClock
 from riptide.config import Settings
-from riptide.reads.aio_client import AsyncRipTide, aconnect
+from riptide.reads.aio_client import AsyncRipTide
+from riptide.reads.assembly import assemble
+from riptide.store.aio import open_async_store
 from riptide.store.sync import open_store
 from riptide.streams.registry import CommandType, Handler
 from riptide.streams.worker import Worker
@@ -34,12 +36,17 @@ def command_types(handlers: dict[str, Handler] | None = None) -> list[CommandTyp
     return [CommandType(name, models[name], handler) for name, handler in chosen.items()]
 
 
+def of_a_worker(settings: Settings) -> AsyncRipTide:
+    """A connection as workers have it, without a circuit breaker."""
+    return AsyncRipTide(assemble(None, settings, blocking=asyncio.to_thread), open_async_store(settings))
+
+
 @asynccontextmanager
 async def running_worker(
     settings: Settings, types: Sequence[CommandType] | None = None, **context: Any
 ) -> AsyncIterator[Worker]:
     """A worker in this event loop, from its first heartbeat to a graceful stop. Its death fails the test."""
-    rt = await aconnect(config=settings)
+    rt = of_a_worker(settings)
     beat_store = await asyncio.to_thread(open_store, settings)
     chosen = command_types() if types is None else types
     worker = Worker(settings, chosen, rt.store, beat_store, SimpleNamespace(rt=rt, **context), SystemClock())

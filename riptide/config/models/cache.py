@@ -127,6 +127,11 @@ class CacheSettings(Section):
         le=10**9,
         description="Seconds after its TTL that a value may be served while a fresh one is loaded.",
     )
+    on_outage: Annotated[Literal["miss", "raise"], AnyCase] = Field(
+        "miss",
+        description="What a read of the cache is while the server cannot be reached: 'miss', so that loaders "
+        "are asked, or 'raise'. Writes and invalidations raise in any case.",
+    )
     write_behind_max_entries: Count = Field(
         1000, description="Writes that a process buffers at most; further ones wait for a flush."
     )

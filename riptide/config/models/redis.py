@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from riptide.config.values import Count, Milliseconds, Optional, RedisUrl, Section, Url
+from riptide.config.values import Count, Milliseconds, Optional, RedisUrl, Seconds, Section, Url
 
 
 class RedisSettings(Section):
@@ -35,6 +35,16 @@ class RedisSettings(Section):
     retry_delay_ms: Milliseconds = Field(
         100,
         description="Milliseconds before the first further try; doubled with jitter for each that follows.",
+    )
+    breaker_failures: int = Field(
+        3,
+        ge=0,
+        le=10**6,
+        description="Calls in a row that must fail, with all their tries, before a service's further ones "
+        "are refused at once until the server answers; 0: none is.",
+    )
+    breaker_seconds: Seconds = Field(
+        1.0, description="Seconds between two looks whether a server answers that did not."
     )
     max_pipeline_size: Count = Field(
         100, description="Operations sent in one round trip at most; more are split."

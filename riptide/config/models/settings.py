@@ -21,10 +21,11 @@ class Settings(Section):
     """RipTide's configuration. `Settings()` is the defaults; `riptide.config.load()` reads the real one."""
 
     enable_persistence: bool = Field(
-        True, description="Off, RipTide does nothing and the service runs without it."
+        True, description="Off, RipTide uses no server and does nothing; the service runs without it."
     )
     use_persistence_layer: bool = Field(
-        True, description="Off, the service's own calls take its old path: the way back."
+        True,
+        description="Off, the service's own calls take its old path, and all else goes on: the way back.",
     )
     redis: RedisSettings = RedisSettings()
     cache: CacheSettings = CacheSettings()

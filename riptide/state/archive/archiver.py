@@ -93,7 +93,7 @@ class Archiver(threading.Thread):
     def _pass(self) -> float:
         """Look at the partitions whose turn it is, and archive what is due; answers seconds to the next."""
         if self._store is None:
-            self._store = open_store(self._settings)  # on a cluster it connects at once
+            self._store = open_store(self._settings)
         now = time.monotonic()
         due = [self._partitions[p] for p, at in self._look_at.items() if at <= now]
         for lease in self._store.run_all([p.take(self._who, self._lease_ms) for p in due]):

@@ -141,5 +141,5 @@ class Watcher(threading.Thread):
 
     def _run(self, flow: Flow[T]) -> T:
         if self._store is None:
-            self._store = open_store(self._live.settings)  # on a cluster it connects at once
+            self._store = open_store(self._live.settings)
         return self._store.drive(flow)

@@ -67,7 +67,7 @@ class Keeping(threading.Thread):
     def _pass(self) -> float:
         """Keep the lease, and look if it is time to; answers seconds to the next pass."""
         if self._store is None:
-            self._store = open_store(self._settings)  # on a cluster it connects at once
+            self._store = open_store(self._settings)
         if not self._is_mine():
             self._lost()
             return _TICK_SECONDS

@@ -30,8 +30,8 @@ class Decision:
     """True if it is allowed; then rates and totals were taken, and otherwise nothing was.
 
     `status` is the tenant's. `violated` names the resources of which there was not enough. `degraded`: the
-    server could not be reached, so that nothing was counted, and tenant.outage_policy decided; `resources`
-    is empty then, as for a tenant that is not active.
+    server could not be reached, so that nothing was counted, and tenant.outage_policy decided, or persistence
+    is switched off, and everything is allowed; `resources` is empty then, as for a tenant that is not active.
     """
 
     tenant: str

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from riptide.config import Settings
-from riptide.errors import InvalidInput, MultiTenancyDisabled, ServerUnavailable, UnknownTenant
+from riptide.errors import (
+    InvalidInput,
+    MultiTenancyDisabled,
+    PersistenceOff,
+    ServerUnavailable,
+    UnknownTenant,
+)
 from riptide.names import DEFAULT_TENANT, check_tenant
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, ask, ask_all
@@ -101,8 +107,9 @@ class Quotas:
         counted = {name: amount for name, amount in amounts.items() if self._limits.counts(name)}
         try:
             answer = yield from self._ask_server(tenant, counted, wanted, missed)
-        except ServerUnavailable:
-            closed = self._limits.closed(amounts)
+        except ServerUnavailable as error:
+            # Whoever switched it off wants nothing to be refused by it.
+            closed = () if isinstance(error, PersistenceOff) else self._limits.closed(amounts)
             return Answer(Decision(tenant, allowed=not closed, violated=closed, degraded=True))
         status = answer.decision.status
         if status == "unknown":

@@ -73,7 +73,7 @@ async def test_jobs_fail_one_by_one(server: Server, prefix: str) -> None:
 class Unreachable(AsyncStore):
     def __init__(self) -> None:
         """Has no transport."""
-        self.clustered = True
+        self.clustered, self.off = True, False
 
     async def drive(self, flow: Any) -> Any:
         raise ServerUnavailable("cut")

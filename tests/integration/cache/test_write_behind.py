@@ -89,7 +89,7 @@ def test_an_invalidation_takes_what_waits(make: Make) -> None:
 class Broken:
     """A store that cannot reach its server until it is mended."""
 
-    clustered = True
+    clustered, off = True, False
 
     def __init__(self, store: Any) -> None:
         self.store, self.broken, self.tried = store, True, threading.Event()
@@ -124,7 +124,7 @@ def test_what_comes_while_a_flush_is_on_its_way_comes_after_it(store: Store, pre
     class Slow:
         """A store that holds its first flow until it is told to go on."""
 
-        clustered = True
+        clustered, off = True, False
 
         def drive(self, flow: Any) -> Any:
             if not held.is_set():

@@ -73,9 +73,10 @@ def check(error: ServerUnavailable) -> None:
 
 async def test_a_cluster_that_is_away(publish: Any) -> None:
     settings = quick(f"redis+cluster://127.0.0.1:{free_port()}")
-    with pytest.raises(ServerUnavailable, match="cannot be reached") as caught:
-        riptide.connect(config=settings)
-    assert not caught.value.maybe_done
+    with riptide.connect(config=settings) as rt:
+        with pytest.raises(ServerUnavailable, match="cannot be reached") as caught:
+            publish(rt)
+        check(caught.value)
     async with await riptide.aconnect(config=settings) as art:
         with pytest.raises(ServerUnavailable, match="cannot be reached") as caught:
             await publish(art)

@@ -6,7 +6,7 @@ import pytest
 
 from riptide.config import load
 from riptide.config.catalog import catalog
-from riptide.config.names import ENVIRONMENT, LEGACY, NO_MEANING, NOT_YET
+from riptide.config.names import ENVIRONMENT, LEGACY, NO_MEANING
 
 MIB = 1024**2
 
@@ -102,8 +102,7 @@ def test_a_variable_sets_its_setting(variable: str, text: str, path: str, value:
     loaded = load(environ={variable: text})
     assert catalog()[path].value(loaded.settings) == value != catalog()[path].value(load(environ={}).settings)
     assert loaded.sources[path] == f"env {variable}"
-    reason = [f"env {variable}: {path} has no effect: {NOT_YET[path]}"] if path in NOT_YET else []
-    assert loaded.notices == reason
+    assert loaded.notices == []
 
 
 @pytest.mark.parametrize(("variable", "text", "path"), SECRET)
@@ -127,7 +126,6 @@ def test_the_tables_here_and_there_name_the_same_variables() -> None:
 
 def test_every_name_leads_to_a_setting_or_to_a_reason() -> None:
     assert {*ENVIRONMENT.values(), *LEGACY.values()} <= {*catalog(), *NO_MEANING}
-    assert set(NOT_YET) <= set(catalog())
     assert not set(NO_MEANING) & set(catalog())
 
 

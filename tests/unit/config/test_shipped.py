@@ -1,7 +1,6 @@
 """The files that the repository ships: every setting is there, explained, and current."""
 
 import json
-import re
 from pathlib import Path
 
 import jsonschema
@@ -11,7 +10,6 @@ import yaml
 from riptide.config import Settings, load
 from riptide.config.catalog import catalog
 from riptide.config.describe import json_schema
-from riptide.config.names import NOT_YET
 from riptide.errors import ConfigError
 
 from .conftest import Write
@@ -19,9 +17,6 @@ from .conftest import Write
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "config/persistence.yml"
 SCHEMA = ROOT / "config/schema.json"
-HIDDEN = re.compile(
-    rf"^(\s*)# ((?:{'|'.join(path.rpartition('.')[2] for path in NOT_YET)}):.*)$", re.MULTILINE
-)
 
 with_tenants = Settings.model_validate({"tenant": {"enabled": True}})
 
@@ -32,13 +27,8 @@ def test_the_shipped_file_is_the_defaults_with_multi_tenancy() -> None:
     assert loaded.notices == []
 
 
-def test_it_holds_every_setting_and_comments_out_what_has_no_effect_yet(write: Write) -> None:
-    active = {path for path, source in load(SHIPPED, {}).sources.items() if source != "default"}
-    assert active == set(catalog()) - set(NOT_YET)
-    everything = load(write(HIDDEN.sub(r"\1\2", SHIPPED.read_text())), {})
-    assert everything.settings == with_tenants
-    assert "default" not in everything.sources.values()
-    assert len(everything.notices) == len(NOT_YET)
+def test_it_holds_every_setting() -> None:
+    assert "default" not in load(SHIPPED, {}).sources.values()
 
 
 def test_it_explains_every_setting() -> None:
@@ -57,7 +47,6 @@ def test_the_schema_is_current() -> None:
     "text",
     [
         SHIPPED.read_text(),
-        HIDDEN.sub(r"\1\2", SHIPPED.read_text()),
         "redis: {pool_size: 3}",
         "cache: {max_memory_bytes: 3 GiB, lease_seconds: '${X}', warm_list: [a]}",
         "redis:\nlog: {levels: {a: info}}",
