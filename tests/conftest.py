@@ -14,7 +14,17 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from riptide.streams import heartbeat
-from tests.servers import KINDS, Cluster, MissingServer, Server, ServerProcess, Servers, find_binary
+from tests.dragonfly import SPINE
+from tests.servers import (
+    DRAGONFLY,
+    KINDS,
+    Cluster,
+    MissingServer,
+    Server,
+    ServerProcess,
+    Servers,
+    find_binary,
+)
 
 IN_CI = os.environ.get("CI") == "true"
 SKIP_SERVERS = os.environ.get("SKIP_PERSISTENCE_TESTS", "") not in {"", "0"}
@@ -54,7 +64,9 @@ FAULT_OPTIONS: tuple[tuple[str, float, str], ...] = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("riptide")
     group.addoption(
-        "--servers", default=",".join(KINDS), help=f"kinds of server to test on, of {','.join(KINDS)}"
+        "--servers",
+        default=",".join(KINDS),
+        help=f"kinds of server to test on, of {','.join(KINDS)},{DRAGONFLY}",
     )
     group.addoption("--seed", type=int, help="seed of the fixture rng, to repeat a run")
     for name, default, text in FAULT_OPTIONS:
@@ -64,9 +76,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if IN_CI and SKIP_SERVERS:
         raise pytest.UsageError("SKIP_PERSISTENCE_TESTS is set under CI=true, where nothing may be skipped")
-    unknown = set(_kinds(config)) - set(KINDS)
+    known = (*KINDS, DRAGONFLY)
+    unknown = set(_kinds(config)) - set(known)
     if unknown:
-        raise pytest.UsageError(f"--servers: {', '.join(sorted(unknown))}: known are {', '.join(KINDS)}")
+        raise pytest.UsageError(f"--servers: {', '.join(sorted(unknown))}: known are {', '.join(known)}")
     if config.option.seed is None:
         # xdist hands the options on, so that all its workers have the same one.
         config.option.seed = secrets.randbelow(2**32)
@@ -77,10 +90,14 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test with the fixture `server` runs on every kind, unless it names its own."""
+    """A test with the fixture `server` runs on every kind, unless it names its own; chosen ones also under
+    DragonflyDB's command set (tests/dragonfly)."""
     own = any("server" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
     if "server" in metafunc.fixturenames and not own:
-        metafunc.parametrize("server", _kinds(metafunc.config), indirect=True, scope="session")
+        kinds = _kinds(metafunc.config)
+        if kinds == list(KINDS) and metafunc.definition.nodeid.partition("[")[0] in SPINE:
+            kinds.append(DRAGONFLY)
+        metafunc.parametrize("server", kinds, indirect=True, scope="session")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -105,6 +105,25 @@ class Entry:
         return self.metadata.tags
 
 
+class Header(NamedTuple):
+    """What an entry says of itself, readable or not. `codec` is '?' if it is none of this release, or
+    'spilled'; `intact` tells whether the checksum is right."""
+
+    format: int
+    intact: bool
+    soft_expiry_ms: int
+    epoch: bytes
+    created_ms: int
+    raw: bool
+    negative: bool
+    codec: str
+    tags: int
+    metadata_bytes: int
+    value_bytes: int
+    key_id: int
+    stale_ms: int
+
+
 class Body(NamedTuple):
     """An encoded value: how, how long it was, and what will be stored."""
 
@@ -287,6 +306,29 @@ def open_entry(data: bytes, epoch: bytes, codec: Codec, rest: bytes | None = Non
         compression=NAMES[codec_id],
         value_bytes=size,
         stored_bytes=len(data),
+    )
+
+
+def read_header(data: bytes) -> Header:
+    """Raises Damaged for what begins otherwise than an entry."""
+    if len(data) < HEADER_BYTES or data[:3] != MAGIC[:3]:
+        raise Damaged("it does not begin as an entry does")
+    _, soft, checksum = _HEAD.unpack_from(data)
+    epoch, created, flags, codec, tags, metadata, size, _, key_id, stale = _REST.unpack_from(data, _HEAD.size)
+    return Header(
+        data[3],
+        xxh3_64_intdigest(data[_CHECKED]) ^ soft == checksum and data[:4] == MAGIC,
+        soft,
+        epoch,
+        created,
+        bool(flags & _RAW),
+        bool(flags & _NEGATIVE),
+        "spilled" if codec == SPILLED else NAMES.get(codec, "?"),
+        tags,
+        metadata,
+        size,
+        key_id,
+        stale,
     )
 
 

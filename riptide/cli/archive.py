@@ -21,7 +21,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Kind = Annotated[str | None, typer.Option("--type", help="Only this type of command.")]
+Kind = Annotated[
+    str | None, typer.Option("--type", help="Only this type of command.", autocompletion=common.complete_type)
+]
 
 
 @app.command("status")
@@ -36,7 +38,7 @@ def status_command(as_json: common.Json = False) -> None:
             return
         if not rt.settings.streams.archive:
             typer.echo("streams.archive is off: nothing is archived")
-        common.console.print(_status_table(facts, open_blobs(rt.settings.blobs).place))
+        common.show(_status_table(facts, open_blobs(rt.settings.blobs).place))
 
 
 def _type_facts(archive: TypeArchive) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def list_command(kind: Kind = None, as_json: common.Json = False) -> None:
         last = max(names.order(segment.last)[0] for segment in own)
         size = sum(segment.size for segment in own)
         table.add_row(name, f"{len(own):,}", f"{size:,}", common.moment(first), common.moment(last))
-    common.console.print(table)
+    common.show(table)
 
 
 def _kinds(settings: Settings, blobs: Blobs, kind: str | None) -> list[str]:
@@ -127,6 +129,8 @@ def verify_command(kind: Kind = None, as_json: common.Json = False) -> None:
     """Read every segment and check it: checksums, counts, and that none is missing between two.
 
     The exit code is 1 if anything is wrong; each damaged segment is named.
+
+    Example: riptide archive verify --type record_usage
     """
     settings = common.settings()
     blobs, prefix = open_blobs(settings.blobs), settings.cache.key_prefix

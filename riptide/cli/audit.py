@@ -39,6 +39,8 @@ def audit_command(
 
     Without a tenant: what outlives one, as its creation and its deletion. Records are kept
     security.audit_retention_days.
+
+    Examples: 'riptide audit acme --since 7d'; 'riptide audit acme --operation suspend --json'.
     """
     with common.client() as (rt, _):
         page = rt.tenants.audit(

@@ -13,6 +13,7 @@ from riptide.cache.accounts import audit
 from riptide.cache.accounts.audit import Difference
 from riptide.cache.spill.audit import blob_differences
 from riptide.cli import common
+from riptide.cli.cache_show import show_command
 from riptide.cli.warming import popular_command, warm_command
 from riptide.errors import RiptideError
 from riptide.names import DEFAULT_TENANT
@@ -27,6 +28,7 @@ app = typer.Typer(
     help="The cache: what is done with it, warming it, and whether the accounts of it are right.",
     no_args_is_help=True,
 )
+app.command("show")(show_command)
 app.command("popular")(popular_command)
 app.command("warm")(warm_command)
 

@@ -38,7 +38,10 @@ def create_command(
     note: Annotated[str, typer.Option(help="Shown where checkpoints are listed.")] = "",
     as_json: common.Json = False,
 ) -> None:
-    """Write a checkpoint now, while everything goes on, and print its id."""
+    """Write a checkpoint now, while everything goes on, and print its id.
+
+    Example: riptide checkpoint create --note 'before the upgrade'
+    """
     if kind not in _BY_HAND:
         raise InvalidInput(f"--kind is one of {', '.join(_BY_HAND)}")
     shelf = Shelf(common.settings())
@@ -130,6 +133,9 @@ def restore_command(
     purged stays purged. If it is interrupted, run it again: it ends the same.
 
     Into an empty server: restore first, then start the workers.
+
+    Examples: 'riptide checkpoint restore newest --dry-run'; 'riptide checkpoint restore newest --tenant
+    acme'.
     """
     settings = common.settings()
     shelf = Shelf(settings)
@@ -185,7 +191,7 @@ def _print(report: Report, settings: Settings) -> None:
     table.add_column("how many", justify="right")
     for name, count in rows:
         table.add_row(name, f"{count:,}")
-    common.console.print(table)
+    common.show(table)
     _print_positions(report.positions, "complete")
     for partition, position in report.beyond.items():
         typer.echo(

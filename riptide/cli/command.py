@@ -26,6 +26,8 @@ def command_command(
 
     The exit code is 1 if it is dead or was cancelled, and 4 if it is unknown: never published here, or so
     long ago that its entry is gone. With --wait it is 3 if it is not finished by then. Else it is 0.
+
+    Example: riptide command invalidate.10.1763730000000-0 --wait 5
     """
     with common.client() as (rt, _):
         status = wait_shown(rt, ref, wait, quiet=as_json)

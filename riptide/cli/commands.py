@@ -25,16 +25,18 @@ def list_command(as_json: common.Json = False) -> None:
         return
     shown = Table(title="Commands", title_justify="left", box=None, pad_edge=False)
     for name in ("type", "version", "tenant", "defined in", "meaning"):
-        shown.add_column(name, no_wrap=name == "type")
+        shown.add_column(name, overflow="fold" if name in {"defined in", "meaning"} else "ellipsis")
     for row in rows:
         tenant = "needed" if row["tenant_required"] else "-"
         shown.add_row(row["type"], f"{row['version']}", tenant, row["module"], row["meaning"])
-    common.console.print(shown)
+    common.show(shown)
 
 
 @app.command("schema")
 def schema_command(
-    kind: Annotated[str, typer.Argument(metavar="TYPE", help="Type of the command.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="TYPE", help="Type of the command.", autocompletion=common.complete_type)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="It is JSON in any case.")] = False,  # noqa: ARG001
 ) -> None:
     """Print the JSON Schema of a command's body, as producers of any language need it."""

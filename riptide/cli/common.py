@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
 
-from commands import Command, MalformedBody
+from commands import COMMANDS, Command, MalformedBody
 from riptide import log
 from riptide.config import Loaded, Settings, load
 from riptide.config.values import Bytes
-from riptide.errors import InvalidInput
+from riptide.errors import InvalidInput, RiptideError
 from riptide.reads.sync_client import RipTide, connect
 from riptide.store.keys import Keys
+from riptide.streams.registry import load_models
 from riptide.streams.resting import who_asks
 from riptide.tenants.registry.audit import LONGEST_ACTOR
 
@@ -118,6 +119,24 @@ def printable(text: str) -> str:
 def cli_actor() -> str:
     """Who acts, for the audit trail."""
     return f"cli:{who_asks()}"[:LONGEST_ACTOR]
+
+
+def complete_type(incomplete: str) -> list[str]:
+    """Types of command that begin so, for shells that complete."""
+    return [kind for kind in _types() if kind.startswith(incomplete)]
+
+
+def complete_types(incomplete: str) -> list[str]:
+    """The same for the last of several with commas between."""
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + kind for kind in complete_type(last)]
+
+
+def _types() -> list[str]:
+    try:
+        return sorted(load_models(load().settings.workers.modules))
+    except RiptideError:  # nobody wants to read of it at this place
+        return sorted(COMMANDS)
 
 
 def print_json(value: Any) -> None:

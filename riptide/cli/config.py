@@ -106,7 +106,7 @@ def _check_files(loaded: Loaded) -> None:
 def _table(listed: list[Row]) -> Table:
     table = Table(box=None, header_style="bold")
     for heading in ("setting", "value", "source"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "setting")
     for row in listed:
         style = "dim" if row.source == DEFAULT_SOURCE else ""
         # As Text, so that brackets in a value are not taken for markup.

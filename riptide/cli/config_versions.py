@@ -63,6 +63,8 @@ def rollback_command(number: Number = None, as_json: common.Json = False) -> Non
     """Go back to an earlier version in every process; without VERSION to the one before the current.
 
     The files stay as they are: whoever edits one next brings that back with all that is in it.
+
+    Example: riptide config rollback 7
     """
     with common.client() as (rt, _):
         _finish(rt, rt.state.rollback(number), as_json)
@@ -79,6 +81,8 @@ def apply_command(
     """Switch every process to what a file says now, as workers do by themselves when theirs changes.
 
     For hosts without a worker, and for a file that was refused because it looked cut off.
+
+    Example: riptide config apply config/persistence.yml --dry-run
     """
     with common.client() as (rt, _):
         if dry_run:

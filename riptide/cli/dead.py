@@ -1,5 +1,6 @@
 """`riptide dead`: list, show, retry and drop dead letters."""
 
+import os
 import time
 from typing import Annotated, Any
 
@@ -27,7 +28,10 @@ app = typer.Typer(
 Refs = Annotated[
     list[str] | None, typer.Argument(metavar="[REF]...", help="Dead letters, as 'dead list' names them.")
 ]
-Kind = Annotated[str | None, typer.Option("--type", help="Only commands of this type.")]
+Kind = Annotated[
+    str | None,
+    typer.Option("--type", help="Only commands of this type.", autocompletion=common.complete_type),
+]
 Cause = Annotated[
     str | None, typer.Option("--error", metavar="TEXT", help="Only those whose reason or error contains it.")
 ]
@@ -41,7 +45,10 @@ def list_command(
     limit: Annotated[int, typer.Option(min=1, help="Show so many, the newest.")] = 50,
     as_json: common.Json = False,
 ) -> None:
-    """List dead letters, oldest first."""
+    """List dead letters, oldest first.
+
+    Example: riptide dead list --type warm --error timeout
+    """
     with common.client() as (rt, keys):
         found = _select(rt, keys, kind, error)
         shown = found[-limit:]
@@ -80,16 +87,27 @@ def show_command(
 
 
 @app.command("retry")
-def retry_command(refs: Refs = None, kind: Kind = None, error: Cause = None, everything: All = False) -> None:
+def retry_command(
+    refs: Refs = None,
+    kind: Kind = None,
+    error: Cause = None,
+    everything: All = False,
+    as_json: common.Json = False,
+) -> None:
     """Put dead letters back into their streams, to be tried from the start.
 
     Name them, or choose by --type and --error, or take --all.
+
+    Examples: 'riptide dead retry warm.10.1763730000000-0'; 'riptide dead retry --type warm --error
+    timeout'; 'riptide dead retry --all'.
     """
     with common.client() as (rt, keys):
         chosen = _choose(rt, keys, refs, kind, error, everything)
-        letters = common.tracked(chosen, "Retrying")
+        letters = common.tracked(chosen, "Retrying", quiet=as_json)
         done = sum(rt.store.run(dead.revive(keys, letter)) for letter in letters)
-        typer.echo(f"{done} put back, {len(chosen) - done} were gone already")
+        gone = len(chosen) - done
+        text = f"{done} put back, {gone} were gone already"
+        common.print_json({"put_back": done, "gone": gone}) if as_json else typer.echo(text)
 
 
 @app.command("drop")
@@ -99,6 +117,7 @@ def drop_command(
     error: Cause = None,
     everything: All = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: common.Json = False,
 ) -> None:
     """Remove dead letters for good.
 
@@ -107,10 +126,12 @@ def drop_command(
     with common.client() as (rt, keys):
         chosen = _choose(rt, keys, refs, kind, error, everything)
         if chosen and not yes:
-            typer.confirm(f"Remove {len(chosen)} dead letters for good?", abort=True)
-        letters = common.tracked(chosen, "Dropping")
+            typer.confirm(f"Remove {len(chosen)} dead letters for good?", abort=True, err=as_json)
+        letters = common.tracked(chosen, "Dropping", quiet=as_json)
         done = sum(rt.store.run(dead.drop(keys, letter.ref)) for letter in letters)
-        typer.echo(f"{done} dropped, {len(chosen) - done} were gone already")
+        gone = len(chosen) - done
+        text = f"{done} dropped, {gone} were gone already"
+        common.print_json({"dropped": done, "gone": gone}) if as_json else typer.echo(text)
 
 
 def _choose(
@@ -172,7 +193,10 @@ def _print_list(letters: list[DeadLetter]) -> None:
 
 
 def _print_line(line: str, style: str) -> None:
-    common.console.print(Text(common.printable(line), style), no_wrap=True, overflow="ellipsis", crop=False)
+    # Whole in a pipe: nothing there is so many columns wide.
+    cut = common.console.is_terminal or "COLUMNS" in os.environ
+    text = Text(common.printable(line), style)
+    common.console.print(text, no_wrap=True, overflow="ellipsis", crop=False, soft_wrap=not cut)
 
 
 def _text(value: bytes) -> str:

@@ -64,6 +64,8 @@ def rotate_command(
 
     What was written before stays readable: it is encrypted by the older key until it is written again. A
     tenant that is not encrypted any more, or closed, gets no new key.
+
+    Example: riptide keys rotate --all
     """
     if everybody == (tenant is not None):
         raise InvalidInput("name a tenant, or --all")

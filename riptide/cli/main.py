@@ -25,6 +25,7 @@ from riptide.cli import (
 from riptide.cli.audit import audit_command
 from riptide.cli.command import cancel_command, command_command
 from riptide.cli.common import printable
+from riptide.cli.doctor import doctor_command
 from riptide.cli.publish import publish_command
 from riptide.cli.redis import redis_command
 from riptide.cli.replay import replay_command
@@ -81,6 +82,7 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(commands.app, name="commands")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(config.app, name="config")
+app.command("doctor")(doctor_command)
 app.command("redis")(redis_command)
 
 

@@ -15,7 +15,12 @@ from riptide.streams.registry import load_models
 
 def publish_command(
     kind: Annotated[
-        str, typer.Argument(metavar="TYPE", help="Type of the command, such as warm or invalidate.")
+        str,
+        typer.Argument(
+            metavar="TYPE",
+            help="Type of the command, such as warm or invalidate.",
+            autocompletion=common.complete_type,
+        ),
     ],
     tenant: Annotated[str | None, typer.Option(help="Tenant that it is about.")] = None,
     body: Annotated[

@@ -44,6 +44,8 @@ def check_command(
     """Take amounts of resources: all of them or, where one does not fit, none.
 
     Exit code 0: taken; 1: refused. Levels, such as memory_bytes, are compared alone.
+
+    Example: riptide quota check acme operations_per_minute=1 data_transfer_bytes=20MiB
     """
     with common.client() as (rt, _):
         decision = rt.quotas.check(tenant, _amounts(amounts))

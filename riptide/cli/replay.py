@@ -40,7 +40,10 @@ def replay_command(
     ids: Annotated[
         str | None, typer.Option(metavar="A..B", help="Entry ids, both included; either may be left out.")
     ] = None,
-    kind: Annotated[list[str] | None, typer.Option("--type", help="Only this type; may be repeated.")] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="Only this type; may be repeated.", autocompletion=common.complete_type),
+    ] = None,
     tenant: Annotated[list[str] | None, typer.Option(help="Only this tenant; may be repeated.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that there is.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be sent.")] = False,
@@ -222,5 +225,5 @@ def _report(tally: Tally, *, dry: bool, as_json: bool) -> None:
             table.add_column(name, justify="right" if name == "commands" else "left")
         for row in rows:
             table.add_row(row["type"], row["tenant"] or "-", row["outcome"], f"{row['commands']:,}")
-        common.console.print(table)
+        common.show(table)
     typer.echo(f"{total:,} commands {'would be sent' if dry else 'sent'}")

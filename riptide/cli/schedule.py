@@ -41,7 +41,10 @@ def run_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A schedule, as 'schedule list' names it.")],
     as_json: common.Json = False,
 ) -> None:
-    """Publish a schedule's command now, besides its slots, and print its reference."""
+    """Publish a schedule's command now, besides its slots, and print its reference.
+
+    Example: riptide schedule run checkpoint
+    """
     with common.client() as (rt, _):
         schedules = _open(rt)
         found = {entry.name: entry for entry in schedules.listed}

@@ -29,7 +29,10 @@ def list_command(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="So many at most.")] = 100,
     as_json: common.Json = False,
 ) -> None:
-    """List a tenant's sessions, those of one user together, without their data."""
+    """List a tenant's sessions, those of one user together, without their data.
+
+    Example: riptide session list --tenant acme --user ada
+    """
     with common.client() as (rt, _):
         found = list(islice(rt.sessions.list(tenant=tenant, user_id=user), limit + 1))
     shown = found[:limit]

@@ -45,7 +45,10 @@ def spill_command(
     as_json: common.Json = False,
 ) -> None:
     """Show what sessions and entries of the cache take, how many are spilled, and how long spilling and
-    restoring takes."""
+    restoring takes.
+
+    Example: riptide state spill --now --keep 20MiB --tenant acme
+    """
     if not now and (keep is not None or tenant is not None or what is not What.sessions):
         raise InvalidInput("--what, --keep and --tenant go with --now")
     with common.client() as (rt, _):
@@ -56,7 +59,7 @@ def spill_command(
     if as_json:
         common.print_json(figures)
     else:
-        common.console.print(_table(figures))
+        common.show(_table(figures))
 
 
 def _table(figures: dict[str, dict[str, float]]) -> Table:

@@ -42,6 +42,8 @@ def streams_command(
     lag: not yet seen by a worker; pending: being worked on; oldest: age of the oldest unfinished one; rate:
     handed to workers per second, measured between two looks; archive: not yet copied to the archive, where
     the type is archived. --json gives exact numbers.
+
+    Examples: 'riptide streams --watch'; in a script: 'riptide streams --json'.
     """
     with common.client() as (rt, keys):
         kinds = sorted(load_models(rt.settings.workers.modules))

@@ -80,7 +80,11 @@ def create_command(
     ] = 1,
     as_json: common.Json = False,
 ) -> None:
-    """Create a tenant, ready to be used, and print its id."""
+    """Create a tenant, ready to be used, and print its id.
+
+    Example: riptide tenant create acme --plan basic --name 'Acme Ltd' --owner-email ada@example.org
+    --quota memory_bytes=200MiB
+    """
     with common.client() as (rt, _):
         made = rt.tenants.create(
             tenant,
@@ -156,7 +160,10 @@ def update_command(
 
 @app.command("suspend")
 def suspend_command(tenant: Id, why: Why = "", as_json: common.Json = False) -> None:
-    """Refuse a tenant's writes, quotas and access until it is resumed; reading and removing go on."""
+    """Refuse a tenant's writes, quotas and access until it is resumed; reading and removing go on.
+
+    Example: riptide tenant suspend acme --why unpaid
+    """
     with common.client() as (rt, _):
         _changed(rt.tenants.suspend(tenant, why, actor=cli_actor()), as_json=as_json)
 
@@ -212,6 +219,8 @@ def export_command(
     """Write all that a tenant has as JSON Lines: record, usage, invoices, audit trail.
 
     Each line has its 'kind': tenant, usage, invoice, audit or entry. A file is there once it is complete.
+
+    Example: riptide tenant export acme --entries --output acme.jsonl
     """
     with common.client() as (rt, _):
         rows = rt.tenants.export(tenant, entries=entries)

@@ -38,6 +38,8 @@ def show_command(
     storage_byte_hours: bytes held by its cache, over time, and bytes that records told of in storage_bytes,
     each for an hour. Adjustments are what came after the month had been sealed: they are contained in the
     sums, and the next invoice carries them. Records that still wait in their streams are not counted yet.
+
+    Example: riptide usage show acme --month 2026-10
     """
     with common.client() as (rt, _):
         used = rt.usage.show(tenant, month)

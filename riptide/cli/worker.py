@@ -51,7 +51,12 @@ _LEFT_BEHIND_SECONDS = 2.0
 def worker_command(
     commands: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Types to carry out, separated by commas.", show_default="all"),
+        typer.Option(
+            metavar="A,B",
+            help="Types to carry out, separated by commas.",
+            show_default="all",
+            autocompletion=common.complete_types,
+        ),
     ] = None,
     concurrency: Annotated[
         int | None,
@@ -63,6 +68,9 @@ def worker_command(
     The first signal hands back what has not started and finishes what has; a second one stops at once, and
     other workers take over. Any number of workers may run, on any number of hosts; each type may have pools
     of its own. With enable_persistence off it waits for that signal, and does nothing.
+
+    Examples: 'riptide worker' serves all types; 'riptide worker --commands warm,invalidate --concurrency
+    50' is a pool of their own.
     """
     loaded = common.loaded()
     settings = loaded.settings

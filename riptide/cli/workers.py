@@ -15,7 +15,9 @@ from riptide.streams.registry import load_models
 Worker = Annotated[
     str, typer.Argument(metavar="WORKER", help="Its name, as 'workers' shows it, or the beginning of that.")
 ]
-Type = Annotated[str, typer.Argument(metavar="TYPE", help="Type of command.")]
+Type = Annotated[
+    str, typer.Argument(metavar="TYPE", help="Type of command.", autocompletion=common.complete_type)
+]
 
 _YEAR_9999_MS = 253_370_764_800_000
 
@@ -41,34 +43,48 @@ def workers_command(as_json: common.Json = False) -> None:
 
 
 def quiet_command(
-    worker: Worker, end: Annotated[bool, typer.Option("--end", help="Let it start commands again.")] = False
+    worker: Worker,
+    end: Annotated[bool, typer.Option("--end", help="Let it start commands again.")] = False,
+    as_json: common.Json = False,
 ) -> None:
     """Ask one worker to start nothing more, within a heartbeat (a second); what it runs goes on.
 
     It lasts until --end, or until the process ends.
     """
     with common.client() as (rt, _):
-        if end:
-            typer.echo(f"{worker} goes on" if rt.end_quiet(worker) else f"{worker} was not quiet")
-        else:
-            typer.echo(f"{rt.quiet(worker).name} starts nothing more")
+        changed = rt.end_quiet(worker) if end else True
+        name = worker if end else rt.quiet(worker).name
+        ended = f"{name} goes on" if changed else f"{name} was not quiet"
+        _tell(as_json, {"worker": name, "changed": changed}, ended if end else f"{name} starts nothing more")
 
 
 def pause_command(
-    kind: Type, why: Annotated[str, typer.Option(metavar="TEXT", help="Why, for others to read.")] = ""
+    kind: Type,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="Why, for others to read.")] = "",
+    as_json: common.Json = False,
 ) -> None:
     """Let no worker start another command of one type, within a heartbeat (a second); what runs goes on.
 
     Publishing goes on too. It lasts until 'riptide resume', also when workers or the server start anew.
+
+    Example: riptide pause warm --why 'the origin is down'
     """
     with common.client() as (rt, _):
-        typer.echo(f"{kind} is paused" if rt.pause(kind, why) else f"{kind} was paused already")
+        changed = rt.pause(kind, why)
+        text = f"{kind} is paused" if changed else f"{kind} was paused already"
+        _tell(as_json, {"type": kind, "changed": changed}, text)
 
 
-def resume_command(kind: Type) -> None:
+def resume_command(kind: Type, as_json: common.Json = False) -> None:
     """Let workers start commands of a paused type again."""
     with common.client() as (rt, _):
-        typer.echo(f"{kind} goes on" if rt.resume(kind) else f"{kind} was not paused")
+        changed = rt.resume(kind)
+        text = f"{kind} goes on" if changed else f"{kind} was not paused"
+        _tell(as_json, {"type": kind, "changed": changed}, text)
+
+
+def _tell(as_json: bool, facts: dict[str, Any], text: str) -> None:
+    common.print_json(facts) if as_json else typer.echo(text)
 
 
 def _facts(member: Member) -> dict[str, Any]:

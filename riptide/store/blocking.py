@@ -25,6 +25,7 @@ class BlockingConnection:
         self._connection: Any = None
         self._helper: Any = None
         self._id = 0
+        self._unblocks = True  # as far as is known: DragonflyDB has no CLIENT UNBLOCK
         self._helping = asyncio.Lock()
 
     async def send(self, commands: list[Args]) -> list[Any]:
@@ -50,7 +51,10 @@ class BlockingConnection:
             raise
 
     async def unblock(self) -> bool:
-        """End a read that waits on this connection, as if its time had passed; False if none was waiting."""
+        """End a read that waits on this connection, as if its time had passed; False if none was waiting, or
+        the server ends none before its time."""
+        if not self._unblocks:
+            return False
         async with self._helping:
             try:
                 if self._helper is None:
@@ -59,6 +63,10 @@ class BlockingConnection:
                 with cancellable():
                     await helper.send_command("CLIENT", "UNBLOCK", self._id)
                 return bool(await helper.read_response() == 1)
+            except redis.ResponseError:
+                self._unblocks = False
+                await self.close_helper()
+                return False
             except (redis.RedisError, OSError, AttributeError):
                 # An AttributeError is what redis-py makes of a connection that close() ended meanwhile.
                 await self.close_helper()

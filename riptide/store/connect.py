@@ -152,10 +152,12 @@ def _untimed(factory: redis.asyncio.ConnectionPool) -> Any:
     return connection
 
 
-def sync_cluster(settings: RedisSettings, target: Target) -> redis.RedisCluster:
+def sync_cluster(settings: RedisSettings, target: Target, *, whole: bool = True) -> redis.RedisCluster:
+    """Refused while slots are served by nobody, unless it need not be `whole`."""
     nodes = [redis.cluster.ClusterNode(host, port) for host, port in target.nodes]
     options = _common(settings) | dict(target.options)
     options["retry"] = Retry(_backoff(settings), settings.retry_attempts)
+    options["require_full_coverage"] = whole
     return redis.RedisCluster(startup_nodes=nodes, max_connections=2**31, **options)
 
 

@@ -19,6 +19,7 @@ VERSIONS = {
     "redis7": ("redis", "7."),
     "redis8": ("redis", "8.2."),
     "cluster": ("valkey", "9."),
+    "dragonfly": ("valkey", "9."),
 }
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 from riptide.store.embedded import EmbeddedError, find_valkey
 from tests.servers.cluster import Cluster
 from tests.servers.process import ServerProcess
+from tests.servers.restricted import restrict
 
+#: A Valkey for a user who may only run what DragonflyDB documents: see tests/dragonfly.
+DRAGONFLY = "dragonfly"
 #: Valkey 9, Debian's Redis 7.0, Redis 8.2, and a cluster of Valkey 9.
 KINDS = ("valkey", "redis7", "redis8", "cluster")
 
@@ -25,6 +28,8 @@ class Server:
     kind: str
     url: str
     cluster: bool
+    #: Under the name of a user who may do everything, where `url` is not.
+    owner_url: str = ""
 
 
 class Servers:
@@ -41,7 +46,10 @@ class Servers:
             process = make(find_binary(kind), self._directory / kind)
             self._processes[kind] = process
             process.start()
-        return Server(kind, self._processes[kind].url, kind == "cluster")
+        process = self._processes[kind]
+        if kind == DRAGONFLY and isinstance(process, ServerProcess):
+            return Server(kind, restrict(process), cluster=False, owner_url=process.url)
+        return Server(kind, process.url, kind == "cluster")
 
     def close(self) -> None:
         for process in self._processes.values():
@@ -84,4 +92,5 @@ _FINDERS: dict[str, Callable[[], Path]] = {
     "redis7": _redis7,
     "redis8": _redis8,
     "cluster": _valkey,
+    DRAGONFLY: _valkey,
 }

@@ -66,10 +66,11 @@ def make_settings(
 class Deployment:
     """An outsider's look, by a plain client, at everything under one prefix."""
 
-    def __init__(self, url: str, prefix: str, *, cluster: bool = False) -> None:
+    def __init__(self, url: str, prefix: str, *, cluster: bool = False, owner_url: str = "") -> None:
         self.url, self.prefix, self.cluster = url, prefix, cluster
         self.keys = Keys(prefix)
-        self.client: Any = redis.RedisCluster.from_url(url) if cluster else redis.Redis.from_url(url)
+        own = redis.RedisCluster if cluster else redis.Redis
+        self.client: Any = own.from_url(owner_url or url)
 
     def settings(self, **sections: Any) -> Settings:
         return make_settings(self.url, self.prefix, cluster=self.cluster, **sections)

@@ -11,7 +11,7 @@ from tests.support.deployment import Deployment
 @pytest.fixture
 def deployment(server: Server, prefix: str) -> Iterator[Deployment]:
     """A deployment of its own on each kind of server."""
-    found = Deployment(server.url, prefix, cluster=server.cluster)
+    found = Deployment(server.url, prefix, cluster=server.cluster, owner_url=server.owner_url)
     yield found
     found.close()
 

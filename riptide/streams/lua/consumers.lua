@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=no-writes
 -- Lists the consumers of one partition, so that those without a living member are noticed.
 -- KEYS: the streams
 -- ARGV: 1 group

@@ -11,6 +11,8 @@ for i, entry in ipairs(KEYS) do
     local uses = redis.pcall('OBJECT', 'FREQ', entry)
     if type(uses) == 'number' then idle = -uses end
   end
+  -- A server that tells neither: then any is as good as another.
+  if type(idle) == 'table' and redis.call('EXISTS', entry) == 1 then idle = 0 end
   answer[i] = type(idle) == 'number' and idle or 2147483647 -- gone: its place in the index can go too
 end
 return answer
