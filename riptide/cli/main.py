@@ -106,4 +106,14 @@ def main() -> None:
     except RiptideError as error:
         lines = map(printable, str(error).splitlines())
         print("error: " + "\n".join(lines), file=sys.stderr)
+        if recipe := recipe_of(error):
+            print(f"what to do: {recipe}", file=sys.stderr)
         sys.exit(BAD_INPUT if isinstance(error, ConfigError | InvalidInput) else FAILED)
+
+
+def recipe_of(error: RiptideError) -> str:
+    """Where the documentation tells more; what is wrong with the input says so itself."""
+    kind = type(error)
+    if kind is RiptideError or isinstance(error, ConfigError | InvalidInput):
+        return ""
+    return f"docs/operating.md#{kind.__name__.lower()}"

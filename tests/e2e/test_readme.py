@@ -3,7 +3,6 @@
 import re
 import shlex
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,20 +12,18 @@ from riptide import connect
 from riptide.store.keys import PARTITIONS
 from tests.e2e.conftest import ROOT, Program, Tree
 from tests.servers import ServerProcess
+from tests.support.pages import blocks
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 README = (ROOT / "README.md").read_text()
+EXTENDING = (ROOT / "docs/extending.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-
-
-def block(language: str, part: str) -> str:
-    """The one block that contains `part`."""
-    (found,) = [text for text in blocks(language) if part in text]
+def block(language: str, part: str, page: str = README) -> str:
+    """The one block of a page that contains `part`."""
+    (found,) = [text for text in blocks(page, language) if part in text]
     return found
 
 
@@ -72,7 +69,7 @@ def test_the_example_prints_what_its_comments_say(place: Place) -> None:
 
 
 def test_the_bare_xadd_is_a_whole_producer(place: Place) -> None:
-    line = next(text for text in blocks("sh") if "XADD" in text)
+    line = block("sh", "XADD")
     command = shlex.split(line)
     assert command[0] == "redis-cli"
     with connect(place.server.url) as rt, redis.Redis.from_url(place.server.url) as client:
@@ -86,27 +83,14 @@ def test_the_bare_xadd_is_a_whole_producer(place: Place) -> None:
 
 
 def test_commands_of_ones_own(place: Place) -> None:
-    for text, language in ((block("python", "# shop.py"), "python"), (block("yaml", "# shop.yml"), "yaml")):
-        name = text.splitlines()[0].removeprefix("# ")
-        assert name.endswith({"python": ".py", "yaml": ".yml"}[language])
-        (place.tree.directory / name).write_text(text)
-    lines = block("sh", "RIPTIDE_CONFIG=shop.yml").splitlines()
-    more: dict[str, Any] = {"RIPTIDE_CONFIG": "shop.yml", "PYTHONPATH": str(place.tree.directory)}
-    worker, *publishing = [shlex.split(line.removesuffix("&")) for line in lines[1:]]
+    for language, name in (("python", "shop.py"), ("yaml", "persistence.yml")):
+        (place.tree.directory / name).write_text(block(language, f"# {name}", EXTENDING))
+    lines = block("sh", "riptide worker", EXTENDING).splitlines()
+    more: dict[str, Any] = {"RIPTIDE_CONFIG": "persistence.yml", "PYTHONPATH": str(place.tree.directory)}
+    worker, *publishing = [shlex.split(line.removesuffix("&")) for line in lines]
     place.launch(*worker, **more)
     out = [place.run(*command, **more) for command in publishing]
     assert all("done" in text for text in out)
     with connect(place.server.url) as rt:
         assert rt.cache.get("greeting") == "Hello Ada"
         assert rt.cache.get("tea") == "TEA"
-
-
-def test_every_command_and_file_it_names_exists(place: Place) -> None:
-    named = set(re.findall(r"^\| `riptide (\w+)", README, re.MULTILINE))
-    shown = place.run("riptide", "--help")
-    assert named == set(re.findall(r"^│ (\w+) ", shown.partition("Commands")[2], re.MULTILINE))
-    for path in re.findall(r"\]\(([^)]+)\)", README):
-        assert (ROOT / path.partition("#")[0]).exists(), path
-    (benches,) = re.findall(r"for bench in ([\w ]+);", README)
-    for bench in benches.split():
-        assert Path(ROOT, f"scripts/bench/{bench}.py").exists(), bench

@@ -201,4 +201,4 @@ def environment(deployment: Deployment, config: Path, url: str | None = None) ->
         "REDIS_CLUSTER_MODE": str(deployment.cluster).lower(),
         "CACHE_KEY_PREFIX": deployment.prefix,
         "RIPTIDE_CONFIG": str(config),
-    }
+    } | {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}

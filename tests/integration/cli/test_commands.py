@@ -227,13 +227,13 @@ def test_with_multi_tenancy_a_tenants_command_needs_one(riptide_on_valkey: Cli) 
     assert riptide_on_valkey(*arguments, extra=[("TENANT_ENABLED", "false")]).code == 0
 
 
-def test_a_server_that_is_away_is_one_line_and_code_1(riptide_on_valkey: Cli) -> None:
+def test_a_server_that_is_away_is_one_line_a_recipe_and_code_1(riptide_on_valkey: Cli) -> None:
     away = [("REDIS_URL", "redis://127.0.0.1:1"), ("REDIS_RETRY_ATTEMPTS", "0")]
     for arguments in (["command", "noop.10.1-1"], ["publish", "noop"], ["dead", "list"], ["streams"]):
         shown = riptide_on_valkey(*arguments, extra=away)
         assert shown.code == 1
         assert "Redis cannot be reached" in shown.err
-        assert len(shown.err.strip().splitlines()) == 1
+        assert shown.err.splitlines()[1:] == ["what to do: docs/operating.md#serverunavailable"]
 
 
 def test_what_was_never_published_is_unknown(riptide_on_valkey: Cli) -> None:

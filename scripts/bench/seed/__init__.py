@@ -1,0 +1,1 @@
+"""What the seeds published, measured here; see scripts/bench/seeds.py."""
