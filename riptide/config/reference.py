@@ -14,7 +14,7 @@ from typing import Any
 
 from riptide.config.catalog import Setting, catalog, sections
 from riptide.config.models import Settings
-from riptide.config.names import ENVIRONMENT, LEGACY, LIVE, NO_MEANING, NOT_YET, OWN
+from riptide.config.names import ENVIRONMENT, LEGACY, LIVE, NO_MEANING, OWN
 from riptide.config.values import RedisUrl
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -93,7 +93,7 @@ def _section(title: str, about: str, paths: list[str]) -> Iterator[str]:
             _takes(setting),
             _variables(path),
             _change(path),
-            _meaning(setting),
+            setting.meaning,
         )
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
@@ -129,12 +129,6 @@ def _change(path: str) -> str:
     if path in OWN:
         return "own"
     return "**live**" if path in LIVE else "restart"
-
-
-def _meaning(setting: Setting) -> str:
-    if setting.path in NOT_YET:
-        return f"{setting.meaning} (No effect: {NOT_YET[setting.path]}.)"
-    return setting.meaning
 
 
 def main() -> int:
