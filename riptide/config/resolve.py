@@ -123,9 +123,7 @@ def _shorten(text: str) -> str:
 
 
 def _unknown(name: str) -> str:
-    section, _, leaf = name.rpartition(".")
-    if section in sections() and not any(path.startswith(f"{section}.") for path in catalog()):
-        return f"{name} is unknown: section {section} has no settings yet"
+    leaf = name.rpartition(".")[2]
     elsewhere = [path for path in catalog() if path.rpartition(".")[2] == leaf]
     near = elsewhere or difflib.get_close_matches(name, [*catalog(), *LEGACY, *sections()], n=1)
     hint = f"did you mean {LEGACY.get(near[0], near[0])}?" if near else _WHERE_TO_LOOK

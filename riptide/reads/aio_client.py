@@ -13,6 +13,7 @@ from riptide.errors import PublishUnknown
 from riptide.reads.aio_billing import AsyncBillingFace
 from riptide.reads.aio_cache import AsyncCache
 from riptide.reads.aio_checkpoints import AsyncCheckpoints
+from riptide.reads.aio_flushing import AsyncFlushing
 from riptide.reads.aio_keys import AsyncKeysFace
 from riptide.reads.aio_quotas import AsyncQuotasFace
 from riptide.reads.aio_sessions import AsyncSessionsFace
@@ -29,6 +30,7 @@ from riptide.streams.message import Ref
 from riptide.streams.publishing import Outgoing
 from riptide.streams.resting import Pause
 from riptide.streams.status import Status, cancel, status, wait
+from riptide.tenants.quotas.charges import Charges
 
 
 class AsyncRipTide:
@@ -48,8 +50,10 @@ class AsyncRipTide:
         )
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = AsyncTenants(store, parts.registry, export)
-        self.quotas = AsyncQuotasFace(store, parts.quotas)
-        self.usage = AsyncUsageFace(store, parts.usage)
+        charges = Charges(parts.quotas, parts.settings.api)
+        self._flushing = AsyncFlushing(store, parts.settings.api, parts.usage.buffer, charges)
+        self.quotas = AsyncQuotasFace(store, parts.quotas, charges=charges, flushing=self._flushing)
+        self.usage = AsyncUsageFace(store, parts.usage, self._flushing)
         self.billing = AsyncBillingFace(store, parts.billing)
         self.keys = AsyncKeysFace(store, parts.data_keys)
         self.sessions = AsyncSessionsFace(store, parts.sessions)
@@ -113,6 +117,7 @@ class AsyncRipTide:
 
     async def aclose(self) -> None:
         await self.state.aclose()
+        await self._flushing.aclose()
         await self.cache.aclose()
         await self.store.close()
 

@@ -14,6 +14,7 @@ from riptide.reads.exporting import Export
 from riptide.reads.sync_billing import BillingFace
 from riptide.reads.sync_cache import Cache
 from riptide.reads.sync_checkpoints import Checkpoints
+from riptide.reads.sync_flushing import Flushing
 from riptide.reads.sync_keys import KeysFace
 from riptide.reads.sync_quotas import QuotasFace
 from riptide.reads.sync_sessions import SessionsFace
@@ -27,6 +28,7 @@ from riptide.streams.message import Ref
 from riptide.streams.publishing import Outgoing
 from riptide.streams.resting import Pause
 from riptide.streams.status import Status, cancel, status, wait
+from riptide.tenants.quotas.charges import Charges
 
 
 class RipTide:
@@ -46,8 +48,10 @@ class RipTide:
         )
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = Tenants(store, parts.registry, export)
-        self.quotas = QuotasFace(store, parts.quotas)
-        self.usage = UsageFace(store, parts.usage)
+        charges = Charges(parts.quotas, parts.settings.api)
+        self._flushing = Flushing(store, parts.settings.api, parts.usage.buffer, charges)
+        self.quotas = QuotasFace(store, parts.quotas, charges=charges, flushing=self._flushing)
+        self.usage = UsageFace(store, parts.usage, self._flushing)
         self.billing = BillingFace(store, parts.billing)
         self.keys = KeysFace(store, parts.data_keys)
         self.sessions = SessionsFace(store, parts.sessions)
@@ -148,6 +152,7 @@ class RipTide:
     def close(self) -> None:
         """Flush what is buffered, and disconnect."""
         self.state.close()
+        self._flushing.close()
         self.cache.close()
         self.store.close()
 

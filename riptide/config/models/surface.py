@@ -4,13 +4,29 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from riptide.config.values import AnyCase, Mapping, Milliseconds, Section, WholeSeconds
+from riptide.config.values import AnyCase, Count, Mapping, Milliseconds, Seconds, Section, WholeSeconds
 
 Level = Annotated[Literal["debug", "info", "warning", "error", "critical"], AnyCase]
 
 
 class ApiSettings(Section):
-    """The HTTP API; its settings come with it."""
+    """The HTTP API, and the middleware of services."""
+
+    middleware_leases: bool = Field(
+        False,
+        description="The middleware asks the server once a second for each tenant, and not with each "
+        "request: suspensions, limits and keys that were revoked hold within a second.",
+    )
+    usage_flush_seconds: Seconds = Field(
+        1.0,
+        description="Seconds that usage noted in a process (by the middleware, or rt.usage.note) waits "
+        "before it is published; a process that is killed loses so much of it.",
+    )
+    usage_max_waiting: Count = Field(
+        50_000,
+        description="Sums of noted usage, one for each tenant, operation and hour, that wait in a process at "
+        "most while the server is away; what is noted beyond them is refused, logged and counted.",
+    )
 
 
 class LogSettings(Section):

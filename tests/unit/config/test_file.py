@@ -123,7 +123,6 @@ def test_the_old_flat_form_loads_and_names_the_new_one(write: Write) -> None:
         ("cache: {pool_size: 3}", "1: there is no setting 'cache.pool_size'; did you mean redis.pool_size?"),
         ("redis_ur: x", "1: there is no setting 'redis_ur'; did you mean redis.url?"),
         ("zzz: 1", "1: there is no setting 'zzz'; `riptide config show` lists all settings"),
-        ("api: {dir: x}", "1: api.dir is unknown: section api has no settings yet"),
         ("redis: 5", "1: redis must be a mapping of names to values"),
         ("- a\n- b", "1: the file must be a mapping of names to values"),
         ("redis:\n  url: x\n  url: y", "3: 'url' appears twice in redis, first in line 2"),
