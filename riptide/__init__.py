@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Spill,
         Warm,
     )
+    from riptide.api.middleware import TenantMiddleware, TenantWSGIMiddleware, current_tenant
     from riptide.config import Settings
     from riptide.errors import BacklogFull, Dead, PublishUnknown, Retry, RiptideError, Skip
     from riptide.reads.aio_client import AsyncRipTide, aconnect
@@ -39,6 +40,9 @@ _HOMES = {
     "Job": "riptide.streams.job",
     "Outgoing": "riptide.streams.publishing",
     "Settings": "riptide.config",
+    "TenantMiddleware": "riptide.api.middleware.asgi",
+    "TenantWSGIMiddleware": "riptide.api.middleware.wsgi",
+    "current_tenant": "riptide.api.middleware.context",
     **dict.fromkeys(
         ("BacklogFull", "Dead", "PublishUnknown", "Retry", "RiptideError", "Skip"), "riptide.errors"
     ),
@@ -85,9 +89,12 @@ __all__ = [
     "Settings",
     "Skip",
     "Spill",
+    "TenantMiddleware",
+    "TenantWSGIMiddleware",
     "Warm",
     "aconnect",
     "connect",
+    "current_tenant",
 ]
 
 

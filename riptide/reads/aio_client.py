@@ -13,6 +13,7 @@ from riptide.errors import PublishUnknown
 from riptide.reads.aio_billing import AsyncBillingFace
 from riptide.reads.aio_cache import AsyncCache
 from riptide.reads.aio_checkpoints import AsyncCheckpoints
+from riptide.reads.aio_flushing import AsyncFlushing
 from riptide.reads.aio_health import AsyncHealthFace
 from riptide.reads.aio_keys import AsyncKeysFace
 from riptide.reads.aio_quotas import AsyncQuotasFace
@@ -33,6 +34,7 @@ from riptide.streams.message import Ref
 from riptide.streams.publishing import Outgoing
 from riptide.streams.resting import Pause
 from riptide.streams.status import Status, cancel, status, wait
+from riptide.tenants.quotas.charges import Charges
 
 
 class AsyncRipTide:
@@ -53,8 +55,10 @@ class AsyncRipTide:
         )
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = AsyncTenants(store, parts.registry, export)
-        self.quotas = AsyncQuotasFace(store, parts.quotas)
-        self.usage = AsyncUsageFace(store, parts.usage)
+        charges = Charges(parts.quotas, parts.settings.api)
+        self._flushing = AsyncFlushing(store, parts.settings.api, parts.usage.buffer, charges)
+        self.quotas = AsyncQuotasFace(store, parts.quotas, charges=charges, flushing=self._flushing)
+        self.usage = AsyncUsageFace(store, parts.usage, self._flushing)
         self.billing = AsyncBillingFace(store, parts.billing)
         self.keys = AsyncKeysFace(store, parts.data_keys)
         self.sessions = AsyncSessionsFace(store, parts.sessions)
@@ -68,6 +72,7 @@ class AsyncRipTide:
         self._resting = parts.resting
         self._health = AsyncHealthFace(store, parts)
         self.watch("write-behind", self._buffered_writes)
+        self.watch("usage", self._buffered_usage)
 
     @property
     def in_use(self) -> bool:
@@ -80,6 +85,10 @@ class AsyncRipTide:
     async def health(self) -> Health:
         """How everything stands that this process needs, at most a second old. Raises nothing."""
         return await self._health.look()
+
+    def _buffered_usage(self) -> Component:
+        most, usage = self.settings.api.usage_max_waiting, self.usage
+        return buffered("usage records", usage.waiting, most, "api.usage_max_waiting", usage.refused)
 
     def _buffered_writes(self) -> Component:
         most = self.settings.cache.write_behind_max_entries
@@ -147,6 +156,7 @@ class AsyncRipTide:
                 await asyncio.to_thread(self.metrics.close)
             await self._health.aclose()
             await self.state.aclose()
+            await self._flushing.aclose()
             await self.cache.aclose()
         finally:
             await self.store.close()

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Mapping
 
 from riptide.clock import Clock, SystemClock
+from riptide.reads.aio_flushing import AsyncFlushing
 from riptide.store.aio import AsyncStore
+from riptide.tenants.quotas.charges import Charges
 from riptide.tenants.quotas.decision import Decision
 from riptide.tenants.quotas.purse import Purse
 from riptide.tenants.quotas.quotas import Quota, Quotas
@@ -17,6 +19,9 @@ class AsyncLease:
         quotas.check_leased(tenant, resource)
         self._store, self._quotas, self._tenant, self._resource = store, quotas, tenant, resource
         self._purse, self._lock = Purse(resource, clock.monotonic), asyncio.Lock()
+
+    def known(self, amount: int = 1) -> Decision | None:
+        return self._purse.spend(amount)
 
     async def take(self, amount: int = 1) -> Decision:
         known = self._purse.spend(amount)
@@ -35,14 +40,31 @@ class AsyncLease:
 class AsyncQuotasFace:
     """Methods mean what those of `QuotasFace` mean."""
 
-    def __init__(self, store: AsyncStore, quotas: Quotas, clock: Clock | None = None) -> None:
-        self._store, self._quotas, self._clock = store, quotas, clock or SystemClock()
+    def __init__(
+        self,
+        store: AsyncStore,
+        quotas: Quotas,
+        clock: Clock | None = None,
+        charges: Charges | None = None,
+        flushing: AsyncFlushing | None = None,
+    ) -> None:
+        self._store, self._clock = store, clock or SystemClock()
+        self._charges, self._flushing = charges, flushing
+        self.flows = quotas
 
     async def check(self, tenant: str, amounts: Mapping[str, int]) -> Decision:
-        return await self._store.drive(self._quotas.check(tenant, amounts))
+        return await self._store.drive(self.flows.check(tenant, amounts))
 
     def lease(self, tenant: str, resource: str = "operations_per_minute") -> AsyncLease:
-        return AsyncLease(self._store, self._quotas, tenant, resource, self._clock)
+        return AsyncLease(self._store, self.flows, tenant, resource, self._clock)
+
+    def charge(self, tenant: str, data_bytes: int) -> None:
+        if self._charges is not None and self._flushing is not None:
+            self._flushing.wake()
+            self._charges.add(tenant, data_bytes)
+
+    def owing(self, tenant: str) -> Decision | None:
+        return None if self._charges is None else self._charges.owing(tenant)
 
     async def show(self, tenant: str) -> list[Quota]:
-        return await self._store.drive(self._quotas.show(tenant))
+        return await self._store.drive(self.flows.show(tenant))

@@ -1,5 +1,6 @@
 """`rt.usage`: what tenants used, asynchronous."""
 
+from riptide.reads.aio_flushing import AsyncFlushing
 from riptide.store.aio import AsyncStore
 from riptide.streams.message import Ref
 from riptide.tenants.usage.flows import Moment, UsageFlows
@@ -9,8 +10,8 @@ from riptide.tenants.usage.reading import Counted, Usage
 class AsyncUsageFace:
     """Methods mean what those of `UsageFace` mean."""
 
-    def __init__(self, store: AsyncStore, flows: UsageFlows) -> None:
-        self._store, self._flows = store, flows
+    def __init__(self, store: AsyncStore, flows: UsageFlows, flushing: AsyncFlushing) -> None:
+        self._store, self._flows, self._flushing = store, flows, flushing
 
     async def show(self, tenant: str, month: str | None = None) -> Usage:
         return await self._store.drive(self._flows.show(tenant, month))
@@ -39,3 +40,30 @@ class AsyncUsageFace:
             "at": at,
         }
         return await self._store.drive(self._flows.record(tenant, fields, key))
+
+    def note(
+        self,
+        tenant: str,
+        operation: str,
+        *,
+        operation_count: int = 1,
+        data_bytes: int = 0,
+        compute_ms: float = 0.0,
+    ) -> bool:
+        self._flushing.wake()
+        return self._flows.buffer.note(tenant, operation, operation_count, data_bytes, compute_ms)
+
+    async def flush(self) -> None:
+        await self._flushing.flush()
+
+    @property
+    def waiting(self) -> int:
+        return self._flows.buffer.waiting
+
+    @property
+    def refused(self) -> int:
+        return self._flows.buffer.refused
+
+    @property
+    def lost(self) -> int:
+        return self._flows.buffer.lost

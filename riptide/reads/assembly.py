@@ -98,7 +98,7 @@ def assemble(
     registry = Registry(keys, settings, publisher, data_keys)
     known = KnownTenants(keys, settings.tenant, data_keys.require if data_keys.at_rest else None)
     quotas = Quotas(keys, settings, known, registry)
-    usage = UsageFlows(keys, known, publisher, clock or SystemClock())
+    usage = UsageFlows(keys, known, publisher, clock or SystemClock(), settings.api)
     billing = Billing(keys, settings, known, lambda: registry.plans)
     # Where a test moves the clock nothing happens by itself.
     told = settings.performance.enable_monitoring and settings.enable_persistence

@@ -18,6 +18,7 @@ from riptide.reads.outage import in_use, say_what_is_off
 from riptide.reads.sync_billing import BillingFace
 from riptide.reads.sync_cache import Cache
 from riptide.reads.sync_checkpoints import Checkpoints
+from riptide.reads.sync_flushing import Flushing
 from riptide.reads.sync_health import HealthFace
 from riptide.reads.sync_keys import KeysFace
 from riptide.reads.sync_quotas import QuotasFace
@@ -32,6 +33,7 @@ from riptide.streams.message import Ref
 from riptide.streams.publishing import Outgoing
 from riptide.streams.resting import Pause
 from riptide.streams.status import Status, cancel, status, wait
+from riptide.tenants.quotas.charges import Charges
 
 
 class RipTide:
@@ -52,8 +54,10 @@ class RipTide:
         )
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = Tenants(store, parts.registry, export)
-        self.quotas = QuotasFace(store, parts.quotas)
-        self.usage = UsageFace(store, parts.usage)
+        charges = Charges(parts.quotas, parts.settings.api)
+        self._flushing = Flushing(store, parts.settings.api, parts.usage.buffer, charges)
+        self.quotas = QuotasFace(store, parts.quotas, charges=charges, flushing=self._flushing)
+        self.usage = UsageFace(store, parts.usage, self._flushing)
         self.billing = BillingFace(store, parts.billing)
         self.keys = KeysFace(store, parts.data_keys)
         self.sessions = SessionsFace(store, parts.sessions)
@@ -67,6 +71,7 @@ class RipTide:
         self._resting = parts.resting
         self._health = HealthFace(store, parts)
         self.watch("write-behind", self._buffered_writes)
+        self.watch("usage", self._buffered_usage)
 
     @property
     def in_use(self) -> bool:
@@ -84,6 +89,10 @@ class RipTide:
     def health(self) -> Health:
         """How everything stands that this process needs, at most a second old. Raises nothing."""
         return self._health.look()
+
+    def _buffered_usage(self) -> Component:
+        most, usage = self.settings.api.usage_max_waiting, self.usage
+        return buffered("usage records", usage.waiting, most, "api.usage_max_waiting", usage.refused)
 
     def _buffered_writes(self) -> Component:
         most = self.settings.cache.write_behind_max_entries
@@ -186,6 +195,7 @@ class RipTide:
         try:
             self.metrics.close()
             self.state.close()
+            self._flushing.close()
             self.cache.close()
         finally:
             self.store.close()

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from riptide.clock import Clock, SystemClock
+from riptide.reads.sync_flushing import Flushing
 from riptide.store.sync import Store
+from riptide.tenants.quotas.charges import Charges
 from riptide.tenants.quotas.decision import Decision
 from riptide.tenants.quotas.purse import Purse
 from riptide.tenants.quotas.quotas import Quota, Quotas
@@ -17,6 +19,11 @@ class Lease:
         quotas.check_leased(tenant, resource)
         self._store, self._quotas, self._tenant, self._resource = store, quotas, tenant, resource
         self._purse = Purse(resource, clock.monotonic)
+
+    def known(self, amount: int = 1) -> Decision | None:
+        """The same where nobody has to be asked; None: `take` has to, and nothing was taken."""
+        with self._purse.lock:
+            return self._purse.spend(amount)
 
     def take(self, amount: int = 1) -> Decision:
         """Whether `amount` may be used now. `resources` tell how it stood when the server was last asked.
@@ -37,8 +44,19 @@ class Lease:
 class QuotasFace:
     """Resources are those of the tenants' limits; amounts are whole numbers up to 2^40."""
 
-    def __init__(self, store: Store, quotas: Quotas, clock: Clock | None = None) -> None:
-        self._store, self._quotas, self._clock = store, quotas, clock or SystemClock()
+    def __init__(
+        self,
+        store: Store,
+        quotas: Quotas,
+        clock: Clock | None = None,
+        charges: Charges | None = None,
+        flushing: Flushing | None = None,
+    ) -> None:
+        """`charges` are taken by `flushing`; without, nothing can be charged."""
+        self._store, self._clock = store, clock or SystemClock()
+        self._charges, self._flushing = charges, flushing
+        #: What this face drives, for those who drive it together with something of their own.
+        self.flows = quotas
 
     def check(self, tenant: str, amounts: Mapping[str, int]) -> Decision:
         """Take amounts by resource: all, if the tenant is active and has enough of each; else none.
@@ -48,15 +66,27 @@ class QuotasFace:
         ServerUnavailable where an outage refuses it. Raises InvalidInput, MultiTenancyDisabled,
         UnknownTenant.
         """
-        return self._store.drive(self._quotas.check(tenant, amounts))
+        return self._store.drive(self.flows.check(tenant, amounts))
 
     def lease(self, tenant: str, resource: str = "operations_per_minute") -> Lease:
         """A rate to be taken from without asking the server each time. To be kept: each has its own part.
 
         Raises InvalidInput, MultiTenancyDisabled.
         """
-        return Lease(self._store, self._quotas, tenant, resource, self._clock)
+        return Lease(self._store, self.flows, tenant, resource, self._clock)
+
+    def charge(self, tenant: str, data_bytes: int) -> None:
+        """Bytes that were sent: they are taken from `data_per_minute_bytes` and `data_transfer_bytes` within
+        `api.usage_flush_seconds`, as far as they fit; the rest is owed. Nothing is asked here."""
+        if self._charges is not None and self._flushing is not None:
+            self._flushing.wake()
+            self._charges.add(tenant, data_bytes)
+
+    def owing(self, tenant: str) -> Decision | None:
+        """Of a tenant that owes bytes: what is violated, and until when; else None. Known in this process
+        alone."""
+        return None if self._charges is None else self._charges.owing(tenant)
 
     def show(self, tenant: str) -> list[Quota]:
         """How the tenant stands with every resource. Raises as `check`, and ServerUnavailable."""
-        return self._store.drive(self._quotas.show(tenant))
+        return self._store.drive(self.flows.show(tenant))

@@ -27,7 +27,23 @@ def _key_set(source: str | None) -> str | None:
 
 
 class ApiSettings(Section):
-    """The HTTP API: who is let in, and how."""
+    """The HTTP API, who is let in and how, and the middleware of services."""
+
+    middleware_leases: bool = Field(
+        False,
+        description="The middleware asks the server once a second for each tenant, and not with each "
+        "request: suspensions, limits and keys that were revoked hold within a second.",
+    )
+    usage_flush_seconds: Seconds = Field(
+        1.0,
+        description="Seconds that usage noted in a process (by the middleware, or rt.usage.note) waits "
+        "before it is published; a process that is killed loses so much of it.",
+    )
+    usage_max_waiting: Count = Field(
+        50_000,
+        description="Sums of noted usage, one for each tenant, operation and hour, that wait in a process at "
+        "most while the server is away; what is noted beyond them is refused, logged and counted.",
+    )
 
     admin_key: Annotated[SecretStr | None, Optional] = Field(
         None,

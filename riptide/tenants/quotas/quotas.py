@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal, cast
 
 from riptide.config import Settings
 from riptide.errors import (
@@ -15,19 +16,21 @@ from riptide.errors import (
 )
 from riptide.names import DEFAULT_TENANT, check_tenant
 from riptide.store.keys import Keys
-from riptide.store.operation import Flow, ask, ask_all
+from riptide.store.operation import Flow, Operation, ask, ask_all
 from riptide.tenants.accounts.account import Account, settle, total
 from riptide.tenants.accounts.sessions import session_levels
 from riptide.tenants.facts import Facts, KnownTenants
 from riptide.tenants.quotas.amounts import CACHED, LEVELS, OF_SESSIONS, RATES, check_amounts
 from riptide.tenants.quotas.decision import Decision, Standing
 from riptide.tenants.quotas.limits import Limits
-from riptide.tenants.quotas.script import WINDOW_SECONDS, Answer, Ask, QuotaScripts
+from riptide.tenants.quotas.script import WINDOW_SECONDS, Answer, Ask, Charged, QuotaScripts
 from riptide.tenants.registry.record import Records
 from riptide.tenants.registry.registry import Registry
 from riptide.tenants.resources import RESOURCES, UNLIMITED
 
 Source = Literal["override", "plan", "default"]
+_ONE = {"operations_per_minute": 1}
+_MOST_PREPARED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,39 @@ class Quotas:
         """The settings that limits come from have changed."""
         self._limits = Limits(self._settings)
         self._scripts = QuotaScripts(self._keys, self._settings, self._limits, self._window)
+        self._prepared = lru_cache(_MOST_PREPARED)(self._prepare)
 
-    def check(self, tenant: str, amounts: Mapping[str, int]) -> Flow[Decision]:
-        """Take all of it, or nothing. Raises InvalidInput, MultiTenancyDisabled, UnknownTenant."""
+    def check(
+        self, tenant: str, amounts: Mapping[str, int], along: Operation[Any] | None = None
+    ) -> Flow[Decision]:
+        """Take all of it, or nothing. Raises InvalidInput, MultiTenancyDisabled, UnknownTenant.
+
+        Where rates and totals alone are asked for, `along` is sent with it; what it answers is its own
+        business.
+        """
         self._check_tenant(tenant)
-        return (yield from self._ask(tenant, check_amounts(amounts))).decision
+        return (yield from self._ask(tenant, check_amounts(amounts), along=along)).decision
+
+    def check_one(self, tenant: str, along: Operation[Any] | None = None) -> Flow[Decision]:
+        """`check` of one operation: what nearly every request asks is prepared once for each tenant."""
+        prepared = self._prepared(tenant)
+        return (yield from self._ask(tenant, _ONE, along=along, prepared=prepared)).decision
+
+    def _prepare(self, tenant: str) -> Operation[Answer] | None:
+        """None where each call is another one."""
+        self._check_tenant(tenant)
+        if self._settings.tenant.suspend_after_refusals or not self._limits.counts("operations_per_minute"):
+            return None
+        return self._scripts.check(Ask(tenant, _ONE, {}))
+
+    def charge(self, owed: Mapping[str, Mapping[str, int]]) -> Flow[list[Charged]]:
+        """Take what fits of what tenants have used: rates and totals by tenant. Those of a tenant that is not
+        there, or not active, are forgotten. Raises ServerUnavailable."""
+        operations = []
+        for tenant, amounts in owed.items():
+            if counted := {name: amount for name, amount in amounts.items() if self._limits.counts(name)}:
+                operations.append(self._scripts.charge(tenant, counted))
+        return (yield from ask_all(operations)) if operations else []
 
     def grant(self, tenant: str, resource: str, amount: int, wanted: int, missed: int) -> Flow[Answer]:
         """Take `amount` of a rate or more, up to `wanted`, to be used within a second."""
@@ -103,10 +134,18 @@ class Quotas:
                 f"tenant.enabled is off, so there is no tenant {tenant!r}: switch it on, or ask for 'default'"
             )
 
-    def _ask(self, tenant: str, amounts: Mapping[str, int], wanted: int = 0, missed: int = 0) -> Flow[Answer]:
+    def _ask(
+        self,
+        tenant: str,
+        amounts: Mapping[str, int],
+        wanted: int = 0,
+        missed: int = 0,
+        along: Operation[Any] | None = None,
+        prepared: Operation[Answer] | None = None,
+    ) -> Flow[Answer]:
         counted = {name: amount for name, amount in amounts.items() if self._limits.counts(name)}
         try:
-            answer = yield from self._ask_server(tenant, counted, wanted, missed)
+            answer = yield from self._ask_server(tenant, counted, wanted, missed, along, prepared)
         except ServerUnavailable as error:
             # Whoever switched it off wants nothing to be refused by it.
             closed = () if isinstance(error, PersistenceOff) else self._limits.closed(amounts)
@@ -122,11 +161,23 @@ class Quotas:
                 yield from self._tell_shards(tenant, status, now=answer.suspended_now)
         return answer
 
-    def _ask_server(self, tenant: str, amounts: Mapping[str, int], wanted: int, missed: int) -> Flow[Answer]:
+    def _ask_server(
+        self,
+        tenant: str,
+        amounts: Mapping[str, int],
+        wanted: int,
+        missed: int,
+        along: Operation[Any] | None,
+        prepared: Operation[Answer] | None,
+    ) -> Flow[Answer]:
         """Levels are read first: what has expired must not count."""
-        if amounts.keys().isdisjoint(LEVELS):
-            asked = Ask(tenant, amounts, {}, wanted=wanted, missed=missed)
-            return (yield from ask(self._scripts.check(asked)))
+        if prepared is not None or amounts.keys().isdisjoint(LEVELS):
+            asked = prepared or self._scripts.check(Ask(tenant, amounts, {}, wanted=wanted, missed=missed))
+            if along is not None:
+                _, found = yield from ask_all([along, asked])
+                return cast(Answer, found)
+            answer: Answer = yield asked
+            return answer
         facts = self._known.known(tenant) or (yield from self._known.learn(tenant))
         while True:
             levels = yield from self._levels(facts, amounts)

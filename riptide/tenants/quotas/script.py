@@ -17,6 +17,7 @@ from riptide.tenants.registry.audit import Audit, Deed
 _PACKAGE = "riptide.tenants.quotas"
 _CHECK = Script.load(_PACKAGE, "check.lua")
 _LOOK = Script.load(_PACKAGE, "look.lua")
+_CHARGE = Script.load(_PACKAGE, "charge.lua")
 
 WINDOW_SECONDS = 60
 _MOST_KNOWN = 10_000
@@ -31,6 +32,13 @@ class Answer(NamedTuple):
     granted: int = 0
     suspended_now: bool = False
     outdated: bool = False
+
+
+class Charged(NamedTuple):
+    """What became of a charge: `left` is what did not fit, by resource."""
+
+    decision: Decision
+    left: Mapping[str, int]
 
 
 class Ask(NamedTuple):
@@ -72,14 +80,40 @@ class QuotaScripts:
 
     def _begin(self, tenant: str, *resources: str) -> Operation[Answer]:
         """What all checks of the same resources have in common: the call up to their amounts."""
-        names = [self._keys.record(tenant), *(self._keys.quota(tenant, name) for name in resources)]
+        names = self._names(tenant, resources)
         if self._suspends:
             names += [self._keys.quota(tenant, "refusals"), self._keys.audit(tenant)]
+        return _CHECK.call(
+            names, self._arguments(tenant, resources), partial(self._answer, tenant, resources)
+        )
+
+    def _names(self, tenant: str, resources: Sequence[str]) -> list[str]:
+        return [self._keys.record(tenant), *(self._keys.quota(tenant, name) for name in resources)]
+
+    def _arguments(self, tenant: str, resources: Sequence[str]) -> list[Arg]:
+        """What both scripts need to know, before the amounts."""
         record = "none" if tenant == DEFAULT_TENANT else self._record
         args: list[Arg] = [record, len(resources), *(self._field(resource) for resource in resources)]
         for resource in resources:
             args += _kind(resource), self._limits.defaults[resource], self._window
-        return _CHECK.call(names, args, partial(self._answer, tenant, resources))
+        return args
+
+    def charge(self, tenant: str, amounts: Mapping[str, int]) -> Operation[Charged]:
+        """Take what fits of rates and totals."""
+        resources = list(amounts)
+
+        def parse(reply: Any) -> Charged:
+            standings, left = {}, {}
+            for resource, place in zip(resources, range(0, len(reply), 4), strict=False):
+                rest, limit, used, wait = reply[place : place + 4]
+                standings[resource] = Standing(limit, used, _seconds(wait) if rest else None, _seconds(wait))
+                if rest:
+                    left[resource] = rest
+            decision = Decision(tenant, allowed=not left, resources=standings, violated=tuple(left))
+            return Charged(decision, left)
+
+        args = [*self._arguments(tenant, resources), *amounts.values()]
+        return _CHARGE.call(self._names(tenant, resources), args, parse)
 
     def look(self, tenant: str) -> Operation[dict[str, tuple[int, float]]]:
         """By rate and total, how much is held, and seconds until nothing is."""

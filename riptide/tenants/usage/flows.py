@@ -8,12 +8,14 @@ from pydantic import ValidationError
 
 from commands import RecordUsage
 from riptide.clock import Clock
+from riptide.config import ApiSettings
 from riptide.errors import InvalidInput
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow
 from riptide.streams.message import Ref
 from riptide.streams.publishing import Outgoing, Publisher
 from riptide.tenants.facts import KnownTenants
+from riptide.tenants.usage.buffer import UsageBuffer
 from riptide.tenants.usage.periods import Period, month, month_of
 from riptide.tenants.usage.reading import Counted, Usage, read_hours, read_month, usage_of
 from riptide.tenants.usage.storage import byte_seconds
@@ -23,8 +25,11 @@ Moment = int | datetime
 
 
 class UsageFlows:
-    def __init__(self, keys: Keys, known: KnownTenants, publisher: Publisher, clock: Clock) -> None:
+    def __init__(
+        self, keys: Keys, known: KnownTenants, publisher: Publisher, clock: Clock, settings: ApiSettings
+    ) -> None:
         self._keys, self._known, self._publisher, self._clock = keys, known, publisher, clock
+        self.buffer = UsageBuffer(settings, publisher, clock)
 
     def show(self, tenant: str, month_name: str | None) -> Flow[Usage]:
         chosen = self._month(month_name)

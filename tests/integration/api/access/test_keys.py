@@ -163,7 +163,7 @@ async def test_the_asynchronous_face_and_one_round_trip_with_a_quota(on_valkey: 
         authorization = f"Bearer {made.text}"
         assert access.remembered(authorization) is None
         shown = access.begin(authorization, CLIENT)
-        quota: Any = rt.quotas._quotas.check("acme", {"operations_per_minute": 1})
+        quota: Any = rt.quotas.flows.check("acme", {"operations_per_minute": 1})
         verdict, decision = await rt.store.run_all([access.verify_operation(made.text), next(quota)])
         caller = access.conclude(shown, verdict)
         assert (caller.tenant, access.remembered(authorization)) == ("acme", caller)
