@@ -10,8 +10,8 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "urn:riptide:problem:"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem(Exception):
+@dataclass(eq=False)
+class Problem(Exception):  # not frozen: contextlib sets the traceback and context of what it passes on
     """One refusal. `name` is the last part of its type, `headers` go with it, `more` are further members."""
 
     status: int
@@ -26,3 +26,8 @@ class Problem(Exception):
         if self.detail:
             members["detail"] = self.detail
         return json.dumps(members | dict(self.more)).encode()
+
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """As ASGI has them, of the body that `body()` gives."""
+        about = {"content-type": MEDIA_TYPE, "content-length": str(len(self.body())), **self.headers}
+        return [(name.lower().encode(), value.encode("latin-1")) for name, value in about.items()]
