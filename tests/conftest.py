@@ -52,6 +52,7 @@ FAULT_OPTIONS: tuple[tuple[str, float, str], ...] = (
     ("--state-strikes", 6, "calls of a restore at which it is killed; 0: all"),
     ("--state-damages", 10, "bytes of a checkpoint or of the archive that are damaged; 0: all"),
     ("--quota-window", 2.0, "seconds of the windows of a quota that eight processes use up"),
+    ("--fuzz-examples", 2, "requests that are made up for each endpoint; above 10 every kind of it, too"),
     ("--wrk-seconds", 0.0, "seconds of wrk's load on a service behind the middleware"),
     ("--soak-minutes", 0.2, "minutes of steady work that must leave keys, connections and memory flat"),
     (

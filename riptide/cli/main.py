@@ -22,6 +22,7 @@ from riptide.cli import (
     tenant,
     usage,
 )
+from riptide.cli.api import api_command
 from riptide.cli.audit import audit_command
 from riptide.cli.command import cancel_command, command_command
 from riptide.cli.common import printable
@@ -41,7 +42,8 @@ _HELP = (
     "Services read from a cache in Redis or Valkey, and publish what takes work as commands, which workers "
     "carry out.\n\n"
     "To begin: 'riptide redis' starts a server, 'riptide worker' a worker, and 'riptide publish' gives it "
-    "work; 'riptide streams' and 'riptide dead list' show how it goes. Each says more with --help.\n\n"
+    "work; 'riptide streams' and 'riptide dead list' show how it goes. 'riptide api' "
+    "offers all of it over HTTP. Each says more with --help.\n\n"
     "Configuration: RIPTIDE_CONFIG names the file, else it is config/persistence.yml, if there is one. "
     "Environment variables win over the file; REDIS_URL says where the server is, by default "
     "redis://127.0.0.1:6379/0. 'riptide config show' lists all settings and where each value comes from.\n\n"
@@ -57,6 +59,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("worker")(worker_command)
+app.command("api")(api_command)
 app.command("publish")(publish_command)
 app.command("command")(command_command)
 app.command("cancel")(cancel_command)

@@ -6,6 +6,7 @@ from typing import Any
 
 from riptide.reads.exporting import Cursor, Export, Row
 from riptide.store.aio import AsyncStore
+from riptide.store.operation import Flow
 from riptide.streams.message import Ref
 from riptide.tenants.registry.audit import AuditPage
 from riptide.tenants.registry.facts import Owner
@@ -49,6 +50,10 @@ class AsyncTenants:
 
     async def show(self, tenant: str) -> Tenant:
         return await self._store.drive(self._registry.show(tenant))
+
+    def showing(self, tenant: str) -> Flow[Tenant]:
+        """What `show` drives, for whoever asks for more in the same round trip."""
+        return self._registry.show(tenant)
 
     async def list(self, *, after: str | None = None, limit: int = 100) -> TenantPage:
         return await self._store.drive(self._registry.page(after, limit))

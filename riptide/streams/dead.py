@@ -1,9 +1,10 @@
 """Dead letters: what could not be carried out, with its cause and all its fields."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from riptide.errors import InvalidInput
 from riptide.store.keys import PARTITIONS, Keys
 from riptide.store.operation import Flow, Operation, ask
 from riptide.store.script import Script
@@ -12,6 +13,7 @@ from riptide.streams.message import Malformed, Ref, unpack_fields
 _REVIVE = Script.load("riptide.streams", "revive.lua")
 _RANGE = Script.load("riptide.streams", "range.lua")
 _PAGE = 100
+_MOST_SEEN = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,55 @@ class DeadLetter:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class DeadPage:
+    """Some dead letters; `cursor` is the one after which the next page begins, None: there is none."""
+
+    letters: list[DeadLetter]
+    cursor: Ref | None
+
+
+def page(
+    keys: Keys, kinds: Sequence[str], error: str | None, after: Ref | None, limit: int
+) -> Flow[DeadPage]:
+    """Up to `limit` dead letters of `kinds`, by type and partition; a hundred or so are read at a time, and
+    2,000 at most."""
+    found: list[DeadLetter] = []
+    places = [(kind, partition) for kind in kinds for partition in PARTITIONS]
+    start, seen = "-", 0
+    if after is not None:
+        if (after.kind, after.partition) not in places:
+            raise InvalidInput(f"no page ended at {after}")
+        places = places[places.index((after.kind, after.partition)) :]
+        start = f"({after.entry_id}"
+    for kind, partition in places:
+        while True:
+            rows = yield from ask(_range(keys, kind, partition, start, "+"))
+            for one in rows:
+                if len(found) == limit or seen == _MOST_SEEN:
+                    return DeadPage(found, after)
+                seen, after = seen + 1, one.ref
+                if has_error(one, error):
+                    found.append(one)
+            if len(rows) < _PAGE:
+                break
+            start = f"({rows[-1].ref.entry_id}"
+        start = "-"
+    return DeadPage(found, None)
+
+
+def has_error(letter: DeadLetter, error: str | None) -> bool:
+    """Whether its reason or error contains `error`; None: any."""
+    return error is None or error in letter.reason or error in letter.error
+
+
 def letters(keys: Keys, kinds: Iterable[str], error: str | None = None) -> Flow[list[DeadLetter]]:
     """All dead letters of `kinds`, oldest first; with `error`, those whose reason or error contains it."""
     found: list[DeadLetter] = []
     for kind in kinds:
         for partition in PARTITIONS:
             found += yield from _of_stream(keys, kind, partition)
-    if error is not None:
-        found = [letter for letter in found if error in letter.reason or error in letter.error]
-    return sorted(found, key=lambda letter: letter.died_ms)
+    return sorted(filter(lambda one: has_error(one, error), found), key=lambda letter: letter.died_ms)
 
 
 def letter(keys: Keys, ref: Ref) -> Flow[DeadLetter | None]:

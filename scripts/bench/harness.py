@@ -46,7 +46,7 @@ def server(*, same_cpu: bool) -> Iterator[str]:
     client_cpu = server_cpu if same_cpu or len(cpus) == 1 else cpus[CLIENT_CPU]
     with (
         tempfile.TemporaryDirectory() as directory,
-        EmbeddedServer(Path(directory), port=_free_port()) as running,
+        EmbeddedServer(Path(directory), port=free_port()) as running,
     ):
         with redis.Redis.from_url(running.url) as client:
             client.config_set("auto-aof-rewrite-percentage", 0)
@@ -157,7 +157,7 @@ def p50_us(action: Callable[[], object], times: int) -> float:
     return statistics.median(samples) * 1e6
 
 
-def _free_port() -> int:
+def free_port() -> int:
     import socket
 
     with socket.socket() as probe:

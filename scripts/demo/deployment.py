@@ -130,10 +130,11 @@ class Deployment:
         os.environ.update(env)
         self.rt: RipTide = self._stack.enter_context(connect(config=CONFIG))
         self.keys = Keys(self.rt.settings.cache.key_prefix)
-        command = [str(_BIN / "honcho"), "--no-colour", "--env", os.devnull, "start"]
+        lines = parse_procfile((ROOT / "Procfile").read_text()).processes
+        pools = [name for name, line in lines.items() if "riptide worker" in line]
+        command = [str(_BIN / "honcho"), "--no-colour", "--env", os.devnull, "start", *pools]
         child = Child("workers", command, _DEMO / "workers.log", cwd=ROOT, env=env)
-        pools = len(parse_procfile((ROOT / "Procfile").read_text()).processes)
-        self._start(child, lambda: len(self.members()) >= pools, _WORKERS_PATIENCE)
+        self._start(child, lambda: len(self.members()) >= len(pools), _WORKERS_PATIENCE)
         for tenant in TENANTS:
             with suppress(TenantExists):  # from an earlier run
                 self.rt.tenants.create(tenant)

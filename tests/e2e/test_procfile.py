@@ -18,8 +18,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def pools() -> dict[str, str]:
+    """The lines that are workers."""
     found: dict[str, str] = dict(parse_procfile((ROOT / "Procfile").read_text()).processes)
-    return found
+    return {name: line for name, line in found.items() if "riptide worker" in line}
 
 
 def test_every_type_has_one_pool() -> None:
@@ -40,6 +41,8 @@ def test_its_processes_start_serve_and_stop(
         "CACHE_KEY_PREFIX": prefix,
         "PATH": f"{bin_}:{tree.environment()['PATH']}",
     }
+    config = tree.directory / "config/persistence.yml"
+    config.write_text(config.read_text().replace("    port: 8080\n", "    port: 0\n"))
     honcho = tree.launch(str(bin_ / "honcho"), "start", **environment)
     eventually(lambda: len(deployment.members()) == len(pools()), "all pools to join")
 
@@ -51,6 +54,7 @@ def test_its_processes_start_serve_and_stop(
         assert rt.cache.get("k", tenant="acme") is None
     assert (done.state, spilled.state) == ("done", "done")
 
+    eventually(lambda: "listening" in honcho.out, "the API to listen")
     honcho.send(signal.SIGTERM)
     honcho.end()
     assert deployment.members() == [], honcho.out
