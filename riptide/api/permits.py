@@ -1,6 +1,5 @@
 """Who may call an endpoint: one declaration for the check, the OpenAPI document and the tests."""
 
-import inspect
 from typing import Any
 
 from fastapi import Depends, Request
@@ -8,7 +7,7 @@ from fastapi.routing import APIRoute
 
 from riptide.api.access.access import Access
 from riptide.api.access.caller import Caller
-from riptide.api.access.depends import authorization_of, check, identified, needs
+from riptide.api.access.depends import NEEDED, authorization_of, check, identified, needs
 from riptide.store.operation import Flow, ask
 
 
@@ -25,6 +24,7 @@ def permit_own(permission: str) -> Any:
         check(found, permission, found.tenant)
         return found
 
+    NEEDED[caller] = permission
     return Depends(caller)
 
 
@@ -48,9 +48,5 @@ def identifying(request: Request, permission: str, tenant: str) -> Flow[Caller] 
 
 def permission_of(route: APIRoute) -> str | None:
     """What the caller of an endpoint must be permitted; None where anybody may call it."""
-    for dependency in route.dependant.dependencies:
-        if inspect.isfunction(dependency.call):
-            found = inspect.getclosurevars(dependency.call).nonlocals.get("permission")
-            if found is not None:
-                return str(found)
-    return None
+    asked = (dependency.call for dependency in route.dependant.dependencies)
+    return next((NEEDED[call] for call in asked if call in NEEDED), None)

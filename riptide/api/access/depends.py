@@ -2,6 +2,7 @@
 of="tenant_id"))]`."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from fastapi import Request
 
@@ -9,6 +10,9 @@ from riptide.api.access.access import Access
 from riptide.api.access.caller import PERMISSIONS, Caller
 from riptide.api.access.jwks import KeySetUnavailable
 from riptide.api.problems import Problem
+
+#: Each check of a caller -> the permission that it asks for: the OpenAPI document and the tests are made of it.
+NEEDED: dict[Callable[..., Any], str] = {}
 
 
 def needs(permission: str, *, of: str | None = None) -> Callable[..., Awaitable[Caller]]:
@@ -23,6 +27,7 @@ def needs(permission: str, *, of: str | None = None) -> Callable[..., Awaitable[
         check(found, permission, None if of is None else _named(request, of))
         return found
 
+    NEEDED[caller] = permission
     return caller
 
 
