@@ -11,7 +11,7 @@ from riptide.api.access.caller import PERMISSIONS, Caller
 from riptide.api.access.jwks import KeySetUnavailable
 from riptide.api.problems import Problem
 
-#: Each check of a caller -> the permission that it asks for: the OpenAPI document and the tests are made of it.
+#: Each check of a caller -> the permission that it asks for; the OpenAPI document is made of it, too.
 NEEDED: dict[Callable[..., Any], str] = {}
 
 
