@@ -232,7 +232,7 @@ def test_a_full_disk(large: tuple[Deployment, Settings, CommandLine], tmp_path: 
     ended = cli.run("checkpoint", "restore", made, file_bytes=MEGABYTE)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"error: checkpoint {made} cannot be read into a temporary file")
-    assert len(ended.stderr.splitlines()) == 1
+    assert len(ended.stderr.splitlines()) == 2, "what is wrong, and what to do"
     assert dump(deployment) == rest
     deployment.client.flushall()
     cli.good("checkpoint", "restore", made)

@@ -50,7 +50,8 @@ async def test_publishing_goes_on_when_the_backlog_is_worked_off(deployment: Dep
         assert not await accepted(rt)
         async with running_worker(deployment.settings(**CAP)):
             await aeventually(lambda: accepted(rt), "publishing to go on")
-    assert len(deployment.entries("noop")) == 51
+    # The worker may have handed back what it had not started: that stands there once more.
+    assert len({fields[b"id"] for _, _, fields in deployment.entries("noop")}) == 51
 
 
 async def test_what_is_being_worked_on_counts(on_valkey: Deployment) -> None:
