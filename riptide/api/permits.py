@@ -32,11 +32,10 @@ def identifying(request: Request, permission: str, tenant: str) -> Flow[Caller] 
     """The check of an API key as a flow, to be sent along with what is asked; None where it is no key. Raises
     Problem."""
     access: Access = request.app.state.access
-    authorization = authorization_of(request)
-    shown = access.begin(authorization, None if request.client is None else request.client.host)
-    if shown.key is None or authorization is None:
+    shown = access.begin(authorization_of(request), None if request.client is None else request.client.host)
+    asked = access.verify_operation(shown)
+    if asked is None:
         return None
-    asked = access.verify_operation(authorization.partition(" ")[2].strip())
 
     def flow() -> Flow[Caller]:
         found = access.conclude(shown, (yield from ask(asked)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from riptide.api.access.caller import Caller
-from riptide.api.access.guard import Guard, Shown, verify_operation
+from riptide.api.access.guard import Guard, Shown
 from riptide.api.access.key import ApiKey, NewSecret
 from riptide.api.access.keys import FirstKey, KeyPage
 from riptide.api.access.verify import Verdict
@@ -30,10 +30,10 @@ class _Both:
         Problem."""
         return self._guard.begin(authorization, client)
 
-    def verify_operation(self, key_text: str) -> Operation[Verdict]:
-        """Asks the server who holds an API key; its value goes to `conclude`. Raises Problem 401 if it is no
+    def verify_operation(self, shown: Shown) -> Operation[Verdict] | None:
+        """Asks the server who holds the API key that is shown; its value goes to `conclude`. None if it is no
         key."""
-        return verify_operation(self._guard.keys, key_text)
+        return None if shown.key is None else self._guard.keys.verify(shown.key)
 
     def conclude(self, shown: Shown, verdict: Verdict) -> Caller:
         """Last step: who it is. Raises Problem 401, and counts that."""

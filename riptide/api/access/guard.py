@@ -16,7 +16,7 @@ from riptide.config import Settings
 from riptide.errors import RiptideError
 from riptide.logger import get_logger
 from riptide.store.keys import Keys
-from riptide.store.operation import Flow, Operation, ask
+from riptide.store.operation import Flow, ask
 from riptide.tenants.registry.audit import REFUSED, Audit, Deed
 
 _CHALLENGE: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="riptide"'}
@@ -109,14 +109,6 @@ class Guard:
                     "failed tries cannot be told to the audit trail", error=str(error), **about
                 )
                 return
-
-
-def verify_operation(keys: ApiKeys, text: str) -> Operation[Verdict]:
-    """Raises Problem 401 for what is no key's text."""
-    key = read_text(text)
-    if key is None:
-        raise _unauthenticated("That is no API key.")
-    return keys.verify(key)
 
 
 def _shown(text: str, client: str | None) -> Shown:

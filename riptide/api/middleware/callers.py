@@ -82,9 +82,7 @@ class Callers:
                 raise Refused(UNAVAILABLE) from None
         assert authorization is not None  # or nobody would have been identified
         shown = self._access.begin(authorization, client)
-        operation = None
-        if shown.key is not None:
-            operation = self._access.verify_operation(authorization.partition(" ")[2].strip())
+        operation = self._access.verify_operation(shown)
         if len(self._known) >= _MOST_KNOWN:
             self._known = {}
         known = self._known[authorization] = _Known(caller, self._clock.monotonic(), shown, operation)

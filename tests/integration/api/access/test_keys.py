@@ -164,7 +164,9 @@ async def test_the_asynchronous_face_and_one_round_trip_with_a_quota(on_valkey: 
         assert access.remembered(authorization) is None
         shown = access.begin(authorization, CLIENT)
         quota: Any = rt.quotas.flows.check("acme", {"operations_per_minute": 1})
-        verdict, decision = await rt.store.run_all([access.verify_operation(made.text), next(quota)])
+        asked = access.verify_operation(shown)
+        assert asked is not None
+        verdict, decision = await rt.store.run_all([asked, next(quota)])
         caller = access.conclude(shown, verdict)
         assert (caller.tenant, access.remembered(authorization)) == ("acme", caller)
         assert decision is not None
