@@ -40,6 +40,8 @@ def configure(settings: LogSettings) -> None:
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells of every change of any file
+    for name in ("httpx", "httpcore"):  # they tell of every address, whatever secret is part of it
+        logging.getLogger(name).setLevel(logging.WARNING)
     for name in _levelled - set(settings.levels):
         logging.getLogger(name).setLevel(logging.NOTSET)
     for name, level in settings.levels.items():
@@ -51,7 +53,9 @@ def _tail(settings: LogSettings) -> list[structlog.typing.Processor]:
     clean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if settings.format == "json":
         return [clean, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    return [clean, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    # Where rich is installed structlog shows what all variables hold, too: keys, tokens, passwords.
+    plain = structlog.dev.plain_traceback
+    return [clean, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
 
 
 def notices(texts: list[str]) -> None:

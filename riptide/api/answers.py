@@ -1,6 +1,7 @@
 """Answers that go out as they are: the models in the signatures document them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from fastapi import Request, Response
 from pydantic_core import to_json
 
 from riptide.api.desk import Desk
+from riptide.errors import ServerRefused, ServerUnavailable
 from riptide.streams.message import Ref
 from riptide.streams.status import Status
 
@@ -30,12 +32,17 @@ def location(request: Request, path: str) -> dict[str, str]:
 
 
 async def accepted(request: Request, desk: Desk, ref: Ref, wait: float | None) -> Response:
-    """202 with the command's reference, or, having waited for its end, 200 with what became of it."""
+    """202 with the command's reference, or, having waited for its end, 200 with what became of it.
+
+    It is published: also who cannot be told how it stands has to learn its reference, or would publish it
+    again.
+    """
     headers = location(request, f"/commands/{ref}")
-    if not wait:
-        return answer({"ref": str(ref)}, 202, headers)
-    status = await desk.wait(ref, wait)
-    return answer(status_facts(status), 200 if status.final else 202, headers)
+    if wait:
+        with suppress(ServerUnavailable, ServerRefused):
+            status = await desk.wait(ref, wait)
+            return answer(status_facts(status), 200 if status.final else 202, headers)
+    return answer({"ref": str(ref)}, 202, headers)
 
 
 def status_facts(status: Status) -> dict[str, Any]:

@@ -19,6 +19,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: Answered however busy it is: whoever watches must not take it for dead.
 ALWAYS = frozenset({"/health/live", "/health/ready"})
 _CLOSE = {"Connection": "close"}
+# Answers are the caller's alone, and not every cache on the way knows that X-API-Key says so.
+_PRIVATE = (b"cache-control", b"no-store")
+# For so long nobody who sends a body has to give way to others.
+_UNDISTURBED_SECONDS = 0.5
 
 
 class Bounds:
@@ -28,6 +32,8 @@ class Bounds:
     def __init__(self, app: App, settings: ApiSettings) -> None:
         self._app, self._settings = app, settings
         self._working = 0
+        # Those that wait for their body: since when.
+        self._receiving: dict[asyncio.Timeout, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,13 +62,24 @@ class Bounds:
         # More digits than any size has are refused unread.
         if length.isdigit() and (len(length) > 15 or int(length) > settings.max_body_bytes):
             return of_status(413, self._allowed_body, _CLOSE)
-        if self._working >= settings.max_requests and _path(scope) not in ALWAYS:
+        full = self._working >= settings.max_requests and _path(scope) not in ALWAYS
+        if full and not self._slowest_gives_way():
             return Problem(503, "too-busy", "Too many requests at a time", headers={"Retry-After": "1"})
         return None
 
     @property
     def _allowed_body(self) -> str:
         return f"a body may have {self._settings.max_body_bytes:,} bytes"
+
+    def _slowest_gives_way(self) -> bool:
+        """Whether one did: bodies that do not come, of whoever it is, must not take all places."""
+        slowest = min(self._receiving, key=self._receiving.__getitem__, default=None)
+        now = asyncio.get_running_loop().time()
+        if slowest is None or now - self._receiving[slowest] < _UNDISTURBED_SECONDS:
+            return False
+        del self._receiving[slowest]
+        slowest.reschedule(now)
+        return True
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -72,6 +89,7 @@ class Bounds:
             if message["type"] == "http.response.start":
                 begun = True
                 timer.reschedule(None)  # how slowly it is taken, is the connection's business
+                message = _private(message)
             await send(message)
 
         try:
@@ -86,15 +104,19 @@ class Bounds:
         """What it raises passes through FastAPI as it is."""
         settings = self._settings
         got, complete = 0, False
-        ends_at = asyncio.get_running_loop().time() + settings.body_timeout_seconds
+        began = asyncio.get_running_loop().time()
 
         async def bounded() -> Message:
             nonlocal got, complete
             if complete:
                 return await receive()
             try:
-                async with asyncio.timeout_at(ends_at):
-                    message = await receive()
+                async with asyncio.timeout_at(began + settings.body_timeout_seconds) as patience:
+                    self._receiving[patience] = began
+                    try:
+                        message = await receive()
+                    finally:
+                        self._receiving.pop(patience, None)
             except TimeoutError:
                 raise HTTPException(408, headers=_CLOSE) from None
             got += len(message.get("body", b""))
@@ -104,6 +126,13 @@ class Bounds:
             return message
 
         return bounded
+
+
+def _private(message: Message) -> Message:
+    headers = message.get("headers", ())
+    if any(name == _PRIVATE[0] for name, _ in headers):
+        return message
+    return {**message, "headers": [*headers, _PRIVATE]}
 
 
 def _path(scope: Scope) -> str:

@@ -21,11 +21,12 @@ class Connection(HttpToolsProtocol):
     """A client that begins a request has so long to send its headers, then so long for the body; one that
     takes nothing of its answer is cut off. Bytes are counted as they come: the parser keeps what has no end.
 
-    `waiting` are those whose headers are not complete, the oldest first.
+    `waiting` are those whose headers are not complete, the oldest first; `idle` those between two requests.
     """
 
     settings: ApiSettings
     waiting: "OrderedDict[Connection, None]"
+    idle: "OrderedDict[Connection, None]"
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -36,13 +37,15 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self.settings.max_connections:
-            oldest, _ = self.waiting.popitem(last=False) if self.waiting else (self, None)
+            slow = self.waiting or self.idle
+            oldest, _ = slow.popitem(last=False) if slow else (self, None)
             oldest.transport.abort()
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest()
         self.waiting.pop(self, None)
+        self.idle.pop(self, None)
         self._end_writing()
         super().connection_lost(exc)
 
@@ -64,6 +67,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._received = 0
+        self.idle.pop(self, None)
         if self not in self.waiting:
             self._wait()
 
@@ -78,6 +82,11 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._rest()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.timeout_keep_alive_task is not None:
+            self.idle[self] = None
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -128,4 +137,8 @@ class Connection(HttpToolsProtocol):
 
 def connection_of(settings: ApiSettings) -> type[Connection]:
     """What uvicorn makes for each connection."""
-    return type("BoundedConnection", (Connection,), {"settings": settings, "waiting": OrderedDict()})
+    return type(
+        "BoundedConnection",
+        (Connection,),
+        {"settings": settings, "waiting": OrderedDict(), "idle": OrderedDict()},
+    )

@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from types import FrameType
@@ -37,11 +38,10 @@ def serve(loaded: Loaded) -> None:
         where = "api.probe_host, api.probe_port"
         sockets.append(_listening(where, settings.probe_host, settings.probe_port))
     loaded = _within_files(loaded)
-    app = create_app(loaded)
+    server = Server(create_app(loaded), loaded, sockets)
     for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn sends itself the signal again when it has stopped: that is to change nothing.
-        signal.signal(number, lambda *_: None)
-    Server(app, loaded, sockets).run(sockets[:1])
+        signal.signal(number, server.told_outside)
+    server.run(sockets[:1])
 
 
 class Server(uvicorn.Server):
@@ -52,6 +52,7 @@ class Server(uvicorn.Server):
         self._app, self._settings = app, loaded.settings
         self._probe = create_probe(app) if len(sockets) > 1 else None
         self._sockets = sockets
+        self._stop: Callable[[], object] = lambda: None
         super().__init__(self._config(app))
 
     def _config(self, app: object, *, lifespan: bool = True) -> uvicorn.Config:
@@ -74,6 +75,8 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         loop = asyncio.get_running_loop()
         self._stop = partial(loop.call_soon_threadsafe, self._app.state.desk.stopping.set)
+        if self.should_exit:  # told so a moment ago
+            self._stop()
         names = ["api"]
         if self._probe is not None:
             config = self._config(self._probe, lifespan=False)
@@ -84,6 +87,12 @@ class Server(uvicorn.Server):
         for name, listener in zip(names, self._sockets, strict=True):
             host, port = listener.getsockname()[:2]
             _log.info("listening", what=name, host=host, port=port)
+
+    def told_outside(self, sig: int, frame: FrameType | None) -> None:
+        """For signals before uvicorn takes them, and after: when it has stopped it sends itself what it was
+        sent, which is to change nothing."""
+        if not self.should_exit:
+            self.handle_exit(sig, frame)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:
@@ -97,8 +106,7 @@ class Server(uvicorn.Server):
         if not settings.state.enable_graceful_shutdown:
             seconds = 0.0
         self.config.timeout_graceful_shutdown = seconds  # type: ignore[assignment] # a part of one will do
-        if self.started:
-            self._stop()
+        self._stop()
         last = threading.Timer(whole, _leave_behind)
         last.daemon = True
         last.start()

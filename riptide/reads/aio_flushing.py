@@ -26,7 +26,11 @@ class AsyncFlushing:
             self._task = asyncio.get_running_loop().create_task(self._loop())
 
     async def flush(self) -> None:
-        """Send what waits, now; raises the first error, after all were tried."""
+        """Send what waits, now; raises the first error, after all were tried. It goes on without whoever is
+        cancelled meanwhile: nobody would know what was sent."""
+        await asyncio.shield(self._flush())
+
+    async def _flush(self) -> None:
         errors = []
         async with self._lock:
             for source in self._sources:
@@ -45,7 +49,7 @@ class AsyncFlushing:
                 async with asyncio.timeout(self._settings.usage_flush_seconds):
                     await self._stopped.wait()
             with suppress(Exception):  # it has been told, and what waits waits on
-                await self.flush()
+                await self._flush()
 
     async def aclose(self) -> None:
         """Flush a last time; what cannot be sent within some seconds is lost, which the log tells."""
@@ -58,6 +62,6 @@ class AsyncFlushing:
         while any(source.waiting for source in self._sources) and time.monotonic() < until:
             await asyncio.sleep(AGAIN_SECONDS)
             with suppress(Exception):
-                await self.flush()
+                await self._flush()
         for source in self._sources:
             self._telling.ended(source)

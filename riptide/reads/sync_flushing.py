@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from contextlib import suppress
+from weakref import WeakSet
 
 from riptide.config import ApiSettings
 from riptide.reads import flushing
@@ -18,16 +19,15 @@ class Flushing:
         self._store, self._settings, self._sources = store, settings, sources
         self._telling = Telling()
         self._reset()
+        _ALL.add(self)
 
     def _reset(self) -> None:
-        self._process = os.getpid()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._starting, self._sending = threading.Lock(), threading.Lock()
 
     def wake(self) -> None:
         """Something will be buffered: it is sent within `api.usage_flush_seconds`. To be called first."""
-        self._leave_to_parent()
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
@@ -36,7 +36,6 @@ class Flushing:
 
     def flush(self) -> None:
         """Send what waits, now; raises the first error, after all were tried."""
-        self._leave_to_parent()
         errors = []
         with self._sending:
             for source in self._sources:
@@ -49,12 +48,11 @@ class Flushing:
             raise errors[0]
         self._telling.worked()
 
-    def _leave_to_parent(self) -> None:
+    def leave_to_parent(self) -> None:
         """In a forked child what had been buffered is its parent's to send."""
-        if self._process != os.getpid():
-            self._reset()
-            for source in self._sources:
-                source.drop()
+        self._reset()
+        for source in self._sources:
+            source.drop()
 
     def _loop(self) -> None:
         while not self._stop.is_set():
@@ -64,7 +62,7 @@ class Flushing:
 
     def close(self) -> None:
         """Flush a last time; what cannot be sent within some seconds is lost, which the log tells."""
-        if self._process != os.getpid() or self._thread is None:
+        if self._thread is None:
             return
         self._stop.set()
         self._thread.join()
@@ -76,3 +74,15 @@ class Flushing:
                 self.flush()
         for source in self._sources:
             self._telling.ended(source)
+
+
+_ALL: "WeakSet[Flushing]" = WeakSet()
+
+
+def _leave_to_parents() -> None:
+    """At the fork: later two threads could do it at once, and a lock may be held that nobody gives back."""
+    for one in list(_ALL):
+        one.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_to_parents)

@@ -36,6 +36,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
 }
 #: What a tenant may publish, for itself.
 TENANT_COMMANDS = frozenset({"warm", "invalidate", "record_usage", "record_access"})
+#: What a tenant may cancel of these. What was used stays counted: mostly it was a service that told of it.
+TENANT_CANCELS = frozenset({"warm", "invalidate"})
 
 
 @dataclass(frozen=True, slots=True)

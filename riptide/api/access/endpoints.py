@@ -21,6 +21,7 @@ from riptide.api.access.models import (
     TenantKey,
 )
 from riptide.api.access.text import ID_PATTERN
+from riptide.api.answers import location
 from riptide.api.problems import MEDIA_TYPE, Problem
 
 router = APIRouter(prefix="/admin/keys", tags=["keys"])
@@ -63,7 +64,9 @@ async def list_keys(
 
 
 @router.post("", status_code=201, summary="Make a key", responses=_problems(404, 409, 415))
-async def make_key(access: _Access, caller: _Writer, wish: KeyWish, response: Response) -> NewKeyFacts:
+async def make_key(
+    request: Request, access: _Access, caller: _Writer, wish: KeyWish, response: Response
+) -> NewKeyFacts:
     """The secret is in the answer, and can never be asked for again. Nobody makes a key that may do more than
     they."""
     check_scopes(wish.scopes, wish.role)
@@ -76,7 +79,7 @@ async def make_key(access: _Access, caller: _Writer, wish: KeyWish, response: Re
         expires_seconds=wish.expires_in_seconds,
         actor=caller.actor,
     )
-    response.headers["Location"] = f"/admin/keys/{made.key.id}"
+    response.headers.update(location(request, f"/admin/keys/{made.key.id}"))
     response.headers["Cache-Control"] = "no-store"
     return NewKeyFacts.of(made)
 

@@ -99,8 +99,10 @@ class Guard:
         return self._known.get(_digest(text.strip()))
 
     def report(self, *, all_of_them: bool = False) -> Flow[None]:
-        """Tell the audit trail of failed tries: of windows that are over, or with `all_of_them` of all."""
-        for report in self._tries.take_reports(all_of_them=all_of_them):
+        """Tell the audit trail of failed tries: of windows that are over, or with `all_of_them` of all. What
+        cannot be told stands in the log."""
+        reports = self._tries.take_reports(all_of_them=all_of_them)
+        for place, report in enumerate(reports):
             about = {"tries": report.tries, "reasons": report.reasons, "clients": report.clients}
             try:
                 yield from self._audit.note(_deed(report), REFUSED, about, operators=True)
@@ -108,6 +110,7 @@ class Guard:
                 get_logger("riptide.access").warning(
                     "failed tries cannot be told to the audit trail", error=str(error), **about
                 )
+                self._tries.give_back(reports[place + 1 :])
                 return
 
 

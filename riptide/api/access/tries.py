@@ -49,9 +49,10 @@ class Tries:
         self._reports: list[Report] = []
 
     def wait_seconds(self, client: str) -> int:
-        """For how long this client must wait before it may try again; 0: it need not."""
+        """For how long this client must wait before it may try again; 0: it need not. Those that are counted
+        together never do: whoever has many addresses could lock out everybody else."""
         self._turn()
-        count = self._counts.get(self._place(client))
+        count = self._counts.get(client)
         if count is None or count.tries < self._settings.failed_tries:
             return 0
         length = self._settings.failed_tries_seconds
@@ -70,6 +71,10 @@ class Tries:
             self._close()
         reports, self._reports = self._reports, []
         return reports
+
+    def give_back(self, reports: list[Report]) -> None:
+        """They could not be told yet."""
+        self._reports = reports + self._reports
 
     def _turn(self) -> None:
         window = int(self._clock.monotonic() // self._settings.failed_tries_seconds)

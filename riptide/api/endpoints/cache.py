@@ -10,7 +10,7 @@ from riptide.api.access.caller import Caller
 from riptide.api.answers import answer
 from riptide.api.desk import desk
 from riptide.api.documented import COMMAND, answers
-from riptide.api.endpoints.commands import body_of, publish, read_command
+from riptide.api.endpoints.commands import body_of, check_reach, publish, read_command
 from riptide.api.parameters import IdempotencyKey, TenantQuery, Wait
 from riptide.api.permits import permit
 from riptide.cache.access.statistics import Statistics
@@ -48,6 +48,7 @@ async def warm_cache(
 ) -> Response:
     """Have workers load entries before anybody asks for them."""
     command = await read_command(request, Warm)
+    check_reach(caller, command)
     return await publish(request, command, tenant, wait, key=idempotency_key)
 
 

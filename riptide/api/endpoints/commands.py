@@ -10,7 +10,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from commands import Command
 from riptide.api import models
-from riptide.api.access.caller import TENANT_COMMANDS, Caller
+from riptide.api.access.caller import TENANT_CANCELS, TENANT_COMMANDS, Caller
 from riptide.api.answers import accepted, answer, status_facts
 from riptide.api.desk import desk
 from riptide.api.documented import COMMAND, Responses, answers
@@ -47,7 +47,7 @@ register_url_convertor("kind", _Plain())
 register_url_convertor("ref", _Dotted())
 
 #: What needs more than publishing does, because its effect does.
-_STRONGER = {
+STRONGER = {
     "restore": "state:restore",
     "purge_tenant": "tenants:write",
     "reload": "state:write",
@@ -96,7 +96,7 @@ def make_router(known: Mapping[str, type[Command]]) -> APIRouter:
 
 def _publishing(model: type[Command]) -> Callable[..., Any]:
     """What is a tenant's names it, and of some the tenant's own key may publish it."""
-    permission = _STRONGER.get(model.type, "commands:publish")
+    permission = STRONGER.get(model.type, "commands:publish")
     permitted = permit(permission, of="tenant" if model.type in TENANT_COMMANDS else None)
 
     async def for_tenant(
@@ -110,14 +110,13 @@ def _publishing(model: type[Command]) -> Callable[..., Any]:
         traceparent: Trace = None,
     ) -> Response:
         command = await read_command(request, model)
-        if caller.role == "tenant" and getattr(command, "every_tenant", False):
-            raise Problem(403, "forbidden", "Forbidden", "every_tenant is not for a tenant's key")
+        check_reach(caller, command)
         return await publish(
             request,
             command,
             tenant,
             wait,
-            key=idempotency_key,
+            key=_key_of(caller, idempotency_key),
             trace=traceparent,
             delay=_later(delay, at),
         )
@@ -145,11 +144,22 @@ def _publishing(model: type[Command]) -> Callable[..., Any]:
     return for_tenant if model.tenant_required else for_anybody
 
 
+def _key_of(caller: Caller, key: str | None) -> str | None:
+    """A tenant's are apart: it must not use up those by which services will record what it used."""
+    return f"tenant\0{key}" if key is not None and caller.role == "tenant" else key
+
+
 def _later(delay: float | None, at: datetime | None) -> float | None:
     """In how many seconds it is to start: what comes last of both."""
     if at is None:
         return delay
     return max(delay or 0.0, at.timestamp() - time.time(), 0.0)
+
+
+def check_reach(caller: Caller, command: Command) -> None:
+    """Raises Problem for what reaches further than the caller."""
+    if caller.role == "tenant" and getattr(command, "every_tenant", False):
+        raise Problem(403, "forbidden", "Forbidden", "every_tenant is not for a tenant's key")
 
 
 async def publish(
@@ -191,6 +201,8 @@ async def cancel_command(
     the state that it has."""
     found, at = Ref.parse(ref), desk(request)
     await _check_own(request, caller, found)
+    if caller.role == "tenant" and found.kind not in TENANT_CANCELS:
+        raise Problem(403, "forbidden", "Forbidden", f"{found.kind} is not for a tenant's key to cancel")
     status = await at.rt.cancel(found)
     if status.state == "unknown":
         raise _unknown(ref)
@@ -208,11 +220,11 @@ async def _no_such(
 
 
 async def _check_own(request: Request, caller: Caller, ref: Ref) -> None:
-    """To a tenant another's commands are unknown."""
+    """To a tenant another's commands are unknown, and those that it could not publish, as its purge."""
     if caller.role != "tenant":
         return
     at = desk(request)
-    if await at.rt.store.run(owner(at.keys, ref)) != caller.tenant:
+    if ref.kind not in TENANT_COMMANDS or await at.rt.store.run(owner(at.keys, ref)) != caller.tenant:
         raise _unknown(str(ref))
 
 

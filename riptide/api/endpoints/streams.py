@@ -8,9 +8,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from riptide.api import models
 from riptide.api.access.caller import Caller
+from riptide.api.access.depends import check
 from riptide.api.answers import answer, moment
 from riptide.api.desk import Desk, desk
 from riptide.api.documented import answers
+from riptide.api.endpoints.commands import STRONGER
 from riptide.api.parameters import Limit, RefCursor
 from riptide.api.permits import permit
 from riptide.errors import UnknownCommand
@@ -76,13 +78,21 @@ async def list_dead(
 
 @router.post("/dead/retry", response_model=models.DeadOutcome, responses=answers(404))
 async def retry_dead(request: Request, caller: Writes, choice: models.DeadChoice) -> Response:
-    """Put dead letters back into their streams, to be tried from the start; up to 1,000 at a time."""
+    """Put dead letters back into their streams, to be tried from the start; up to 1,000 at a time.
+
+    What the caller may not publish, as a restore, is refused where it is named, and else left where it is.
+    """
     found = desk(request)
+    kinds = _kinds(found, choice.type)
+    named = kinds if choice.type else [Ref.parse(ref).kind for ref in choice.refs or ()]
+    for permission in {STRONGER[kind] for kind in named if kind in STRONGER}:
+        check(caller, permission)
+    own = [kind for kind in kinds if kind not in STRONGER or caller.may(STRONGER[kind])]
 
     async def revive(letter: DeadLetter) -> bool:
         return await found.rt.store.run(dead.revive(found.keys, letter))
 
-    return await _each(found, choice, revive)
+    return await _each(found, choice, own, revive)
 
 
 @router.post("/dead/drop", response_model=models.DeadOutcome, responses=answers(404))
@@ -93,13 +103,13 @@ async def drop_dead(request: Request, caller: Writes, choice: models.DeadChoice)
     async def drop(letter: DeadLetter) -> bool:
         return await found.rt.store.run(dead.drop(found.keys, letter.ref))
 
-    return await _each(found, choice, drop)
+    return await _each(found, choice, _kinds(found, choice.type), drop)
 
 
-async def _each(found: Desk, choice: models.DeadChoice, act: Any) -> Response:
+async def _each(found: Desk, choice: models.DeadChoice, kinds: list[str], act: Any) -> Response:
     done = gone = 0
     more = False
-    async for letter in _chosen(found, choice):
+    async for letter in _chosen(found, choice, kinds):
         if done + gone == _MOST_HANDLED:
             more = True
             break
@@ -110,9 +120,10 @@ async def _each(found: Desk, choice: models.DeadChoice, act: Any) -> Response:
     return answer({"done": done, "gone": gone, "more": more})
 
 
-async def _chosen(found: Desk, choice: models.DeadChoice) -> AsyncIterator[DeadLetter | None]:
+async def _chosen(
+    found: Desk, choice: models.DeadChoice, kinds: list[str]
+) -> AsyncIterator[DeadLetter | None]:
     """None stands for one that is there no more."""
-    kinds = _kinds(found, choice.type)
     if choice.refs is not None:
         for ref in choice.refs:
             letter = await found.rt.store.drive(dead.letter(found.keys, Ref.parse(ref)))

@@ -1,5 +1,7 @@
 """Sections `api`, `log`, `performance` and `webhooks`: what operators see."""
 
+import re
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -23,10 +25,20 @@ Level = Annotated[Literal["debug", "info", "warning", "error", "critical"], AnyC
 
 def _key_set(source: str | None) -> str | None:
     """To another host only by https: whoever could change the answer could let anybody in."""
-    here = ("https://", "http://127.0.0.1:", "http://localhost:", "http://[::1]:")
-    if source is not None and "://" in source and not source.startswith(here):
+    here = r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/"
+    if source is not None and "://" in source and not re.match(here, source):
         raise ValueError("write a file, or https://…; http:// only to this host")
     return source
+
+
+def _addresses(listed: tuple[str, ...]) -> tuple[str, ...]:
+    """What is neither would be believed from nobody; `*` would be believed from everybody."""
+    for one in listed:
+        try:
+            ip_network(one)
+        except ValueError:
+            raise ValueError(f"{one!r} is no address or network, as in 10.0.0.7 or 10.0.0.0/8") from None
+    return listed
 
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -48,7 +60,7 @@ class ApiSettings(Section):
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
         description="What a proxy before it takes off the front of each path, as in /riptide.",
     )
-    trusted_proxies: Names = Field(
+    trusted_proxies: Annotated[Names, AfterValidator(_addresses)] = Field(
         (),
         description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed.",
     )

@@ -100,6 +100,19 @@ def test_more_connections_than_it_takes(api: ApiProcess) -> None:
             made.close()
 
 
+def test_more_idle_connections_than_it_takes(api: ApiProcess) -> None:
+    """Kept open by whoever needs no key."""
+    with others_are_served(api):
+        held = []
+        for _ in range(1600):
+            made = connect(api)
+            made.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert made.recv(4096).startswith(b"HTTP/1.1 200 ")
+            held.append(made)
+        for made in held:
+            made.close()
+
+
 def test_bodies_of_100_mb(api: ApiProcess) -> None:
     key = api.key.encode()
     head = b"POST /admin/tenants HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %b\r\n" % key

@@ -3,6 +3,10 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from riptide.errors import ServerUnavailable
+from riptide.streams.status import Status
 from tests.integration.api.conftest import TENANT, Api, started
 from tests.support.deployment import Deployment
 from tests.support.waiting import aeventually
@@ -45,6 +49,17 @@ async def test_the_same_idempotency_key_publishes_once(api: Api) -> None:
     assert refs[4] == refs[5]
 
 
+async def test_a_tenant_cannot_use_up_the_key_of_a_service(api: Api) -> None:
+    """What the service records with it later would not be counted."""
+    url, body = f"/commands/record_usage?tenant={TENANT}", {"operation": "page.render"}
+    async with api.by("tenant") as client:
+        refs = [
+            (await client.post(url, json=body, headers={"Idempotency-Key": "page-1"})).json()["ref"]
+            for _ in range(2)
+        ]
+    assert refs[0] == refs[1] != str(await api.rt.usage.record(TENANT, "page.render", key="page-1"))
+
+
 async def test_waiting_tells_how_it_ended(on_valkey: Deployment, blobs: Path) -> None:
     async with (
         started(on_valkey, blobs) as api,
@@ -70,6 +85,41 @@ async def test_waiting_ends_when_the_process_stops(api: Api) -> None:
         answer = await waiting
         assert (answer.status_code, answer.json()["state"]) == (202, "queued")
         assert (await client.get("/health/ready")).json()["type"].endswith("not-ready")
+
+
+async def test_who_waits_leaves_room_for_others(on_valkey: Deployment, blobs: Path) -> None:
+    """Whoever has a key may wait as often as they like: at most half of the places are for that."""
+    url = f"/commands/warm?tenant={TENANT}&wait=600"
+    many = {"max_requests": 4, "request_timeout_seconds": 600, "max_wait_seconds": 600}
+    async with started(on_valkey, blobs, api=many) as api, api.by("tenant") as client:
+        desk = api.app.state.desk
+        waiting = [asyncio.ensure_future(client.post(url, json={"keys": ["a"]})) for _ in range(2)]
+
+        async def on_the_way() -> bool:
+            return len(desk.waiting) == 2
+
+        await aeventually(on_the_way, "two to wait")
+        for _ in range(4):
+            told = await client.post(url, json={"keys": ["a"]})
+            assert (told.status_code, told.json()["state"]) == (202, "queued")
+        desk.stopping.set()
+        assert [one.status_code for one in await asyncio.gather(*waiting)] == [202, 202]
+        assert not desk.waiting
+
+
+async def test_what_was_published_is_told_though_nobody_can_be_asked_how_it_stands(
+    api: Api, on_valkey: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> Status:
+        raise ServerUnavailable("it is away", maybe_done=False)
+
+    monkeypatch.setattr(api.rt, "wait", away)
+    async with api.by("operator") as client:
+        made = await client.post(f"/commands/warm?tenant={TENANT}&wait=5", json={"keys": ["a"]})
+        (entry,) = [entry for _, entry, _ in on_valkey.entries("warm")]
+        assert made.status_code == 202
+        assert made.json()["ref"].endswith(f".{entry}")
+        assert (await client.get(f"{made.headers['Location']}?wait=5")).status_code == 503
 
 
 async def test_what_is_no_command_is_refused(api: Api) -> None:

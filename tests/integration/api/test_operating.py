@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from riptide.store.keys import PARTITIONS
 from tests.integration.api.conftest import TENANT, Api, started
 from tests.support.deployment import Deployment
 from tests.support.waiting import aeventually
@@ -61,6 +62,27 @@ async def test_streams_and_dead_letters(on_valkey: Deployment, blobs: Path) -> N
         retried = await client.post("/admin/dead/retry", json={"type": "effect"})
         assert retried.json()["done"] == DEAD - 1
         assert on_valkey.letters("effect") == []
+
+
+async def test_nobody_brings_back_what_they_may_not_publish(on_valkey: Deployment, blobs: Path) -> None:
+    """A restore is an admin's: also one that an admin asked for long ago."""
+    async with started(on_valkey, blobs) as api:
+        on_valkey.add("effect", {"body": "no JSON"})
+        async with running_worker(api.rt.settings):
+
+            async def dead() -> bool:
+                return bool(on_valkey.letters("effect"))
+
+            await aeventually(dead, "the dead letter")
+        (letter,) = on_valkey.letters("effect")
+        on_valkey.client.xadd(on_valkey.keys.dead("restore", PARTITIONS[0]), dict(letter))
+        async with api.by("operator") as operator, api.by("admin") as admin:
+            (ref,) = [one["ref"] for one in (await operator.get("/admin/dead?type=restore")).json()["dead"]]
+            for named in ({"type": "restore"}, {"refs": [ref]}):
+                assert (await operator.post("/admin/dead/retry", json=named)).status_code == 403
+            done = await operator.post("/admin/dead/retry", json={"all": True})
+            assert (done.json()["done"], len(on_valkey.letters("restore"))) == (1, 1)
+            assert (await admin.post("/admin/dead/retry", json={"refs": [ref]})).json()["done"] == 1
 
 
 async def test_cache(api: Api) -> None:

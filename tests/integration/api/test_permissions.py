@@ -1,12 +1,15 @@
 """Every endpoint by every role: exactly the documented access."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from commands import PurgeTenant
 from riptide.api.openapi import endpoints
-from tests.integration.api.conftest import OTHER, TENANT, Api
+from tests.integration.api.conftest import OTHER, TENANT, Api, started
+from tests.support.deployment import Deployment
 
 ALL, OPERATING, ADMIN = {"viewer", "operator", "admin"}, {"operator", "admin"}, {"admin"}
 OWN, NEVER = "own", "never"
@@ -139,11 +142,14 @@ async def _call(client: httpx.AsyncClient, name: str, row: Row, tenant: str) -> 
 async def test_a_tenant_sees_nothing_of_others(api: Api) -> None:
     theirs = await api.rt.usage.record(OTHER, "page.render")
     own = await api.rt.usage.record(TENANT, "page.render")
+    purge = await api.rt.publish(PurgeTenant(incarnation="one"), tenant=TENANT)
     async with api.by("tenant") as client:
         listed = (await client.get("/admin/tenants")).json()
         assert [one["tenant_id"] for one in listed["tenants"]] == [TENANT]
         assert (await client.get(f"/commands/{theirs}")).status_code == 404
         assert (await client.delete(f"/commands/{theirs}")).status_code == 404
+        assert (await client.delete(f"/commands/{purge}")).status_code == 404
+        assert (await client.delete(f"/commands/{own}")).status_code == 403, "a bill is not for the billed"
         assert (await client.get(f"/commands/{own}")).json()["state"] == "queued"
         two = await client.get(f"/admin/cache/stats?tenant={TENANT}&tenant={OTHER}")
         assert two.status_code == 422
@@ -157,3 +163,12 @@ async def test_a_tenant_sees_nothing_of_others(api: Api) -> None:
         every = {"source": "popular", "every_tenant": True}
         refused = await client.post(f"/commands/warm?tenant={TENANT}", json=every)
         assert refused.status_code == 403
+
+
+async def test_without_roles_a_tenant_still_reaches_itself_alone(on_valkey: Deployment, blobs: Path) -> None:
+    every = {"source": "popular", "every_tenant": True}
+    async with started(on_valkey, blobs, security={"enable_rbac": False}) as api, api.by("tenant") as client:
+        for path in ("/admin/cache/warm", "/commands/warm"):
+            url = f"{path}?tenant={TENANT}"
+            assert (await client.post(url, json={"source": "popular"})).status_code == 202
+            assert (await client.post(url, json=every)).status_code == 403

@@ -4,13 +4,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from riptide.api.app import create_app, create_probe
+from riptide.api.bounds import Bounds
 from tests.integration.api.conftest import TENANT, Api, started
 from tests.support.deployment import Deployment
+from tests.support.waiting import PATIENCE, aeventually
 
 NOBODY = "redis://127.0.0.1:1/0"
 IMPATIENT = {"retry_attempts": 0, "connection_timeout_ms": 200}
@@ -98,12 +101,18 @@ async def test_the_probe_needs_no_key(api: Api) -> None:
         assert (await client.get("/admin/tenants")).status_code == 404
 
 
+async def bounds_of(api: Api) -> Any:
+    async with api.by(None) as client:
+        await client.get("/health/live")  # before the first request there are none
+    found = api.app.middleware_stack
+    while not isinstance(found, Bounds):
+        found = found.app
+    return found
+
+
 async def test_too_many_at_a_time_are_told_to_come_again(on_valkey: Deployment, blobs: Path) -> None:
     async with started(on_valkey, blobs, api={"max_requests": 1}) as api, api.by("operator") as client:
-        await client.get("/health/live")
-        bounds = api.app.middleware_stack
-        while not hasattr(bounds, "_working"):
-            bounds = bounds.app
+        bounds = await bounds_of(api)
         bounds._working = 1
         busy = await client.get("/admin/streams")
         assert (busy.status_code, busy.headers["Retry-After"]) == (503, "1")
@@ -111,6 +120,45 @@ async def test_too_many_at_a_time_are_told_to_come_again(on_valkey: Deployment, 
         assert (await client.get("/health/live")).status_code == 200
         bounds._working = 0
         assert (await client.get("/admin/streams")).status_code == 200
+
+
+async def test_bodies_that_do_not_come_do_not_take_all_places(on_valkey: Deployment, blobs: Path) -> None:
+    """Nobody was asked for a key by then."""
+    times = {"max_requests": 2, "body_timeout_seconds": 600, "request_timeout_seconds": 600}
+    async with started(on_valkey, blobs, api=times) as api:
+        bounds = await bounds_of(api)
+
+        async def never() -> AsyncIterator[bytes]:
+            yield b"{"
+            await asyncio.Event().wait()
+
+        async with api.by(None) as nobody, api.by("operator") as client:
+            headers = {"Content-Type": "application/json"}
+            held = [
+                asyncio.ensure_future(nobody.post("/admin/tenants", content=never(), headers=headers))
+                for _ in range(2)
+            ]
+
+            async def all_places() -> bool:
+                return bool(bounds._working == len(held))
+
+            await aeventually(all_places, "all places to be taken")
+
+            async def served() -> bool:
+                return (await client.get("/admin/streams")).status_code == 200
+
+            await aeventually(served, "somebody else to be served")
+            done, _ = await asyncio.wait(held, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            assert [one.result().status_code for one in done] == [408]
+            for one in held:
+                one.cancel()
+            await asyncio.gather(*held, return_exceptions=True)
+
+
+@pytest.mark.parametrize("path", ["/admin/tenants/acme", "/admin/tenants/unknown", "/health/live"])
+async def test_no_cache_on_the_way_keeps_an_answer(api: Api, path: str) -> None:
+    async with api.by("admin") as client:
+        assert (await client.get(path)).headers["Cache-Control"] == "no-store"
 
 
 async def test_what_takes_too_long_ends(on_valkey: Deployment, blobs: Path) -> None:

@@ -120,6 +120,13 @@ def test_rules_hold_in_code_too() -> None:
         Settings.model_validate({"workers": {"lease_seconds": 0.1}})
 
 
+@pytest.mark.parametrize("proxy", ["*", "proxy.example", "10.0.0.1/8", "10.0.0.1:80", ""])
+def test_proxies_that_would_be_believed_from_everybody_or_nobody(refused: Refused, proxy: str) -> None:
+    message = refused(f"api: {{trusted_proxies: ['10.0.0.0/8', '::1', '{proxy}']}}")
+    assert "api.trusted_proxies" in message
+    assert "is no address or network" in message
+
+
 @pytest.mark.parametrize(
     "url",
     [

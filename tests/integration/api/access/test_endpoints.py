@@ -17,6 +17,7 @@ from riptide.reads.aio_client import aconnect
 from tests.support.deployment import Deployment
 
 ROLES = ("viewer", "operator", "admin", "tenant")
+ROOT_PATH = "/behind"
 
 
 async def _problem(_: Request, problem: Any) -> Response:
@@ -64,7 +65,7 @@ async def web(on_valkey: Deployment) -> AsyncIterator[Web]:
             role: (await access.create(role, role=role, tenant="acme" if role == "tenant" else None)).text
             for role in ROLES
         }
-        transport = httpx.ASGITransport(make_app(access))
+        transport = httpx.ASGITransport(make_app(access), root_path=ROOT_PATH)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             yield Web(client, texts)
 
@@ -75,8 +76,8 @@ async def test_a_key_from_post_to_delete(web: Web) -> None:
     assert (answer.status_code, answer.headers["Cache-Control"]) == (201, "no-store")
     made = answer.json()
     text, key = made["secret"], made["key"]["id"]
-    path = answer.headers["Location"]
-    assert path == f"/admin/keys/{key}"
+    path = f"/admin/keys/{key}"
+    assert answer.headers["Location"] == f"{ROOT_PATH}{path}"
     assert text.startswith(f"rt_{key}_")
     assert (await web("GET", "/of/acme", text)).json() == key
     assert made["key"]["created_by"].startswith("api:")

@@ -265,6 +265,7 @@ def test_settings_that_cannot_work() -> None:
     for given, why in (
         ({"jwt_jwks": "keys.json"}, "need api.jwt_issuer"),
         ({"jwt_jwks": "http://id.example/jwks", "jwt_issuer": "a", "jwt_audience": "b"}, "https"),
+        ({"jwt_jwks": "http://localhost:80@id.example/", "jwt_issuer": "a", "jwt_audience": "b"}, "https"),
     ):
         with pytest.raises(ValueError, match=why):
             Settings.model_validate({"api": given})
