@@ -111,6 +111,7 @@ def _publishing(model: type[Command]) -> Callable[..., Any]:
     ) -> Response:
         command = await read_command(request, model)
         check_reach(caller, command)
+        await _take(request, caller)
         return await publish(
             request,
             command,
@@ -160,6 +161,14 @@ def check_reach(caller: Caller, command: Command) -> None:
     """Raises Problem for what reaches further than the caller."""
     if caller.role == "tenant" and getattr(command, "every_tenant", False):
         raise Problem(403, "forbidden", "Forbidden", "every_tenant is not for a tenant's key")
+
+
+async def _take(request: Request, caller: Caller) -> None:
+    """What a tenant publishes itself is an operation of it, so that it cannot fill the streams that all share.
+    Raises QuotaExceeded, TenantNotActive."""
+    if caller.tenant is not None:
+        decision = await desk(request).rt.quotas.check(caller.tenant, {"operations_per_minute": 1})
+        decision.raise_if_refused()
 
 
 async def publish(

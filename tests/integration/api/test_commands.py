@@ -7,7 +7,7 @@ import pytest
 
 from riptide.errors import ServerUnavailable
 from riptide.streams.status import Status
-from tests.integration.api.conftest import TENANT, Api, started
+from tests.integration.api.conftest import OTHER, TENANT, Api, started
 from tests.support.deployment import Deployment
 from tests.support.waiting import aeventually
 from tests.support.workers import running_worker
@@ -141,3 +141,16 @@ async def test_what_is_no_command_is_refused(api: Api) -> None:
             assert answer.headers["Content-Type"] == "application/problem+json"
         form = await client.post("/commands/warm?tenant=acme", data={"keys": "a"})
         assert form.status_code == 415
+
+
+async def test_what_a_tenant_publishes_counts_for_its_quota(api: Api) -> None:
+    """Or it could fill the streams that all share."""
+    await api.rt.tenants.update(OTHER, quotas={"operations_per_minute": 0})
+    await api.rt.tenants.update(TENANT, quotas={"operations_per_minute": 2})
+    url = f"/commands/warm?tenant={TENANT}"
+    async with api.by("tenant") as client:
+        answers = [await client.post(url, json={"keys": ["a"]}) for _ in range(3)]
+    assert [one.status_code for one in answers] == [202, 202, 429]
+    assert answers[-1].json()["type"] == "urn:riptide:problem:quota-exceeded"
+    async with api.by("operator") as client:
+        assert (await client.post(f"/commands/warm?tenant={OTHER}", json={"keys": ["a"]})).status_code == 202
