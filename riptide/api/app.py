@@ -78,7 +78,7 @@ def create_app(config: Settings | Loaded | None = None) -> FastAPI:
 def _lifespan(given: Settings | Loaded) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with await aconnect(config=given) as rt:
+        async with await aconnect(config=given, role="api") as rt:
             keys = Keys(rt.settings.cache.key_prefix)
             app.state.riptide, app.state.access = rt, Access(rt)
             app.state.desk = Desk(rt, keys, load_models(rt.settings.workers.modules))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from riptide.cli import common
+from riptide.errors import ConfigError
 
 
 def api_command(
@@ -22,7 +23,15 @@ def api_command(
     'riptide access create' makes one. At the first start of a deployment an admin key is made, and shown
     once. Any number of these processes may run.
     """
-    from riptide.api.server import serve
+    try:
+        from riptide.api.server import serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("riptide"):
+            raise
+        raise ConfigError(
+            f"the HTTP API needs the extra api ({error.name} is not installed): "
+            "pip install '.[api]' in RipTide's checkout"
+        ) from None
 
     loaded = common.loaded()
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}

@@ -23,8 +23,9 @@ _YEAR_9999_MS = 253_370_764_800_000
 
 
 def workers_command(as_json: common.Json = False) -> None:
-    """List the workers: what they serve and run, since when they live, and which are quiet; and services that
-    follow the configuration. Each shows its release, and which version of the configuration it has.
+    """List the workers: what they serve and run, since when they live, and which are quiet; and services
+    and HTTP APIs, which follow the configuration. Each shows its role, its release, and which version of the
+    configuration it has.
 
     Position is when the newest command that a worker has settled was published; --json has its reference, by
     type.

@@ -1,7 +1,7 @@
 """Checks of processes: who lives, what vanished ones left behind."""
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from riptide.doctor.facts import Facts
@@ -36,7 +36,8 @@ def workers(facts: Facts) -> Sequence[Finding]:
                 "finish the upgrade: docs/upgrading.md",
             )
         )
-    return problems_or(problems, f"{len(facts.workers)} workers and {len(facts.services)} services live")
+    roles = Counter(one.role for one in [*facts.workers, *facts.services])
+    return problems_or(problems, "living: " + ", ".join(f"{count} {role}" for role, count in roles.items()))
 
 
 def leaked(facts: Facts) -> Sequence[Finding]:

@@ -95,7 +95,7 @@ CHECKS = (
     Check(
         "server.reachable",
         "whether each node of redis.url answers",
-        "Nothing can be read or published; RipTide's services go on as the flags of the way back say.",
+        "Nothing can be read or published; services go on as docs/outages.md says.",
         reachable,
     ),
     Check(

@@ -112,7 +112,7 @@ def _checkpoint_problems(facts: Facts) -> Iterator[Finding]:
 CHECKS = (
     Check(
         "state.blobs",
-        "whether the blob store can be reached and written, and has room",
+        "whether the blob store can be reached, and has room",
         "Archive, checkpoints, spilled data and wrapped keys lie there.",
         blobs,
         needs_server=False,

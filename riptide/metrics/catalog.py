@@ -36,7 +36,7 @@ class Spec:
         from prometheus_client.core import HistogramMetricFamily
 
         family = HistogramMetricFamily(self.name, self.meaning, labels=self.labels)
-        names = [*(f"{bound:g}" for bound in bounds), "+Inf"]
+        names = [*(f"{bound:.12g}" for bound in bounds), "+Inf"]
         for labels, (*counts, total) in rows:
             below, buckets = 0.0, []
             for name, count in zip(names, counts, strict=True):
@@ -101,6 +101,13 @@ _ALL = (
         "counter", "checkpoints_total", "Checkpoints written (done) or given up (failed).", "kind", "result"
     ),
     _process("histogram", "checkpoint_duration_seconds", "What writing a checkpoint took."),
+    _process(
+        "counter",
+        "usage_dropped_total",
+        "Noted usage that is not counted: notes that found no room (refused), sums whose publishing stayed "
+        "in doubt (lost).",
+        "reason",
+    ),
     _process(
         "counter",
         "spillover_operations_total",

@@ -15,6 +15,7 @@ OUTCOMES = Count("riptide_command_outcomes_total")
 RELOADS = Count("riptide_config_reloads_total", [("switched",), ("refused",)])
 CHECKPOINTS = Count("riptide_checkpoints_total")
 CHECKPOINT_SECONDS = Spread("riptide_checkpoint_duration_seconds", _MINUTES)
+USAGE_DROPPED = Count("riptide_usage_dropped_total", [("refused",), ("lost",)])
 SPILLOVER = Count(
     "riptide_spillover_operations_total",
     [(what, operation) for what in ("entries", "sessions") for operation in ("spill", "restore")],

@@ -171,10 +171,14 @@ class AsyncRipTide:
 
 
 async def aconnect(
-    url: str | None = None, config: Settings | Loaded | str | Path | None = None
+    url: str | None = None,
+    config: Settings | Loaded | str | Path | None = None,
+    *,
+    role: str = "service",
 ) -> AsyncRipTide:
-    """Open the asynchronous face; arguments and errors as for `connect`."""
-    parts = assemble(url, config, blocking=asyncio.to_thread)
+    """Open the asynchronous face; arguments and errors as for `connect`. `role` is what `riptide workers`
+    shows of this process."""
+    parts = assemble(url, config, blocking=asyncio.to_thread, role=role)
     rt = AsyncRipTide(parts, open_async_store(parts.settings, guarded=True))
     say_what_is_off(parts.settings)
     rt.state.follow()

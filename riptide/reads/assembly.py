@@ -77,9 +77,10 @@ def assemble(
     clock: Clock | None = None,
     *,
     blocking: Blocking = _at_once,
+    role: str = "service",
 ) -> Parts:
     """Read the configuration (unless it is given) and build what needs no connection. `blocking` makes calls
-    that block: at once, or in a thread. Raises ConfigError."""
+    that block: at once, or in a thread. The process is listed by its `role`. Raises ConfigError."""
     live = Live(_given(config, url))
     settings = live.settings
     keys = Keys(settings.cache.key_prefix)
@@ -128,7 +129,7 @@ def assemble(
         live,
         Configuration(live, Versions(keys), services, resting, offering, check),
         following,
-        Presence(live, services, following, (clock or SystemClock()).now_ms),
+        Presence(live, services, following, (clock or SystemClock()).now_ms, role),
         tuple(sorted(models)),
     )
 

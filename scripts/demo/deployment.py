@@ -13,6 +13,7 @@ import redis
 from honcho.environ import parse_procfile
 
 from riptide import RipTide, connect, log
+from riptide.api.access.access import SyncAccess
 from riptide.config import LogSettings
 from riptide.config.names import ENVIRONMENT
 from riptide.errors import TenantExists
@@ -72,6 +73,16 @@ class Deployment:
 
     def members(self) -> list[Member]:
         return members(self._client, self.keys, self.rt.settings.workers.lease_seconds)
+
+    def serve_api(self) -> str:
+        """Start the HTTP API; answers its address."""
+        # Its first key would stand in a log here; 'riptide access create' makes those that somebody wants.
+        SyncAccess(self.rt).first(actor="scripts/run")
+        port = free_port()
+        command = [str(_BIN / "riptide"), "api", "--host", HOST, "--port", str(port)]
+        child = Child("api", command, _DEMO / "api.log", cwd=ROOT, env=os.environ)
+        self._start(child, lambda: "listening" in child.says())
+        return f"http://{HOST}:{port}"
 
     @contextmanager
     def empty(self) -> Iterator[RipTide]:
@@ -149,7 +160,7 @@ class Deployment:
 
 def _environment(url: str, origin_port: int) -> dict[str, str]:
     """The caller's environment with the demo's own server, the shipped configuration, `.venv/bin` first."""
-    foreign = {*ENVIRONMENT, "REDIS_USERNAME", "REDIS_PASSWORD"}
+    foreign = {*ENVIRONMENT, "REDIS_USERNAME", "REDIS_PASSWORD", "RIPTIDE_ADMIN_KEY"}
     kept = {name: value for name, value in os.environ.items() if name not in foreign}
     return kept | {
         "PATH": f"{_BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",

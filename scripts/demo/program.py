@@ -57,8 +57,12 @@ def _run(pages: int, once: bool, console: Console, facts: Facts, stop: Stop) -> 
         facts.told = True
         if once:
             return
+        address = deployment.serve_api()
+        riptide = f"  REDIS_URL={deployment.url} .venv/bin/riptide"
         console.print("\nIt goes on until Ctrl-C. To look at it from another terminal:")
-        console.print(f"  REDIS_URL={deployment.url} .venv/bin/riptide streams --watch\n", soft_wrap=True)
+        console.print(f"{riptide} streams --watch", soft_wrap=True)
+        console.print(f"The HTTP API is at {address}; a key for it, which docs/http-api.md tells how to use:")
+        console.print(f"{riptide} access create me --role admin\n", soft_wrap=True)
         with screen, Sampler(deployment, facts):
             story.go_on()
 

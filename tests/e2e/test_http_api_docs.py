@@ -36,6 +36,7 @@ def test_the_examples_run(on_valkey: Deployment, tmp_path: Path) -> None:
         )
     assert run.returncode == 0, run.stdout + run.stderr
     assert '"state":"cancelled"' in run.stdout
+    assert '"role":"api"' in run.stdout
     assert len(on_valkey.entries("record_usage")) == 1
 
 

@@ -3,6 +3,7 @@
 import re
 import signal
 
+import httpx
 import pytest
 
 from tests.e2e.conftest import Tree
@@ -120,6 +121,15 @@ def test_it_goes_on_until_told_to_stop_and_refuses_a_second_run_beside_it(tree: 
     look = tree.launch(str(tree.directory / found[2]), "streams", REDIS_URL=found[1])
     assert look.end() == 0, look.err
     assert "invalidate" in look.out
+
+    api = re.search(r"The HTTP API is at (\S+); ", run.out)
+    assert api
+    make = ("access", "create", "me", "--role", "admin")
+    made = tree.launch(str(tree.directory / found[2]), *make, REDIS_URL=found[1])
+    assert made.end() == 0, made.err
+    key = {"Authorization": f"Bearer {made.out.strip()}"}
+    assert httpx.get(f"{api[1]}/admin/streams", headers=key).json()["streams"]
+    assert "rt_" not in (notes / "api.log").read_text()
 
     run.send(signal.SIGTERM)
     assert run.end() == 0, run.out + run.err

@@ -164,7 +164,7 @@ def check_reach(caller: Caller, command: Command) -> None:
 
 
 async def _take(request: Request, caller: Caller) -> None:
-    """What a tenant publishes itself is an operation of it, so that it cannot fill the streams that all share.
+    """What a tenant publishes itself is an operation of it: it must not fill the streams that all share.
     Raises QuotaExceeded, TenantNotActive."""
     if caller.tenant is not None:
         decision = await desk(request).rt.quotas.check(caller.tenant, {"operations_per_minute": 1})

@@ -48,10 +48,10 @@ class Presence:
     """This process among them, and what it hears there."""
 
     def __init__(
-        self, live: Live, services: Services, following: Following, now_ms: Callable[[], int]
+        self, live: Live, services: Services, following: Following, now_ms: Callable[[], int], role: str
     ) -> None:
         self._live, self._services, self._following = live, services, following
-        self._now_ms = now_ms
+        self._now_ms, self._role = now_ms, role
         self.begin()
 
     def begin(self) -> None:
@@ -66,7 +66,7 @@ class Presence:
 
     def step(self) -> Flow[None]:
         """One sign of life; take over what is new. Raises RiptideError."""
-        about = introduce("service", {}, self._started_ms, self._name, config=self._following.version)
+        about = introduce(self._role, {}, self._started_ms, self._name, config=self._following.version)
         version = yield from ask(self._services.follow(self._name, about))
         yield from self._following.hear(version)
 

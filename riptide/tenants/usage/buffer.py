@@ -16,6 +16,7 @@ from riptide.clock import Clock
 from riptide.config import ApiSettings
 from riptide.errors import InvalidInput, PublishUnknown, RiptideError
 from riptide.logger import get_logger
+from riptide.metrics.instruments import USAGE_DROPPED
 from riptide.store.operation import Flow
 from riptide.streams.publishing import Outgoing, Publisher, checked_tenant
 
@@ -89,6 +90,7 @@ class UsageBuffer:
             if not self.refused:
                 _log.error("usage_refused", waiting=self.waiting, setting="api.usage_max_waiting")
             self.refused += 1
+            USAGE_DROPPED.add("refused")
             return None
         made = self._sums[key] = _Sum(now_ms)
         return made
@@ -107,6 +109,7 @@ class UsageBuffer:
             yield from self._publisher.publish_again(self._unknown)
         else:  # now it might be counted twice: rather not at all
             self.lost += self._under_way
+            USAGE_DROPPED.add("lost", by=self._under_way)
             _log.error("usage_lost", sums=self._under_way, why="for long no answer came to its publishing")
         self._unknown, self._under_way = None, 0
 

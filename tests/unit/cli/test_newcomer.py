@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from riptide.cli import common
 from riptide.cli.main import app
 from riptide.cli.reference import reference
+from riptide.errors import ConfigError
 from tests.servers.ports import free_port
 from tests.support.waiting import PATIENCE
 from tests.support.workers import RIPTIDE, ROOT
@@ -49,6 +51,14 @@ def test_near_misses_are_named(typed: list[str], meant: str) -> None:
     result = CliRunner().invoke(app, typed)
     assert result.exit_code == 2
     assert meant in result.output
+
+
+def test_without_its_extra_the_api_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "riptide.api.server", raising=False)
+    result = CliRunner().invoke(app, ["api"])
+    assert isinstance(result.exception, ConfigError)
+    assert "pip install '.[api]'" in str(result.exception)
 
 
 def test_types_are_completed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,16 +10,24 @@ from structlog.testing import capture_logs
 
 import riptide
 from riptide.errors import ServerUnavailable
+from riptide.metrics import render
 from riptide.reads import flushing
 from tests.integration.api.middleware.conftest import published, settings_of
 from tests.servers import ServerProcess
 from tests.support.asgi import get
 from tests.support.deployment import Deployment
+from tests.support.scrape import Scrape
 from tests.support.waiting import aeventually
 
 from .test_admission import app
 
 IMPATIENT = {"retry_attempts": 0}
+
+
+def dropped() -> float:
+    value = Scrape(render().decode()).value("riptide_usage_dropped_total", {"reason": "refused"})
+    assert value is not None
+    return value
 
 
 @pytest.mark.parametrize("lease", [False, True])
@@ -29,6 +37,7 @@ async def test_usage_waits_bounded_and_is_published_once(
     server = private_server()
     deployment = Deployment(server.url, prefix)
     settings = settings_of(deployment, redis=IMPATIENT, api={"usage_max_waiting": 3})
+    before = dropped()
     async with await riptide.aconnect(config=settings) as rt:
         for name in ("one", "two", "three", "four"):
             await rt.tenants.create(name, quotas={"data_per_minute_bytes": 10})
@@ -42,6 +51,7 @@ async def test_usage_waits_bounded_and_is_published_once(
             with pytest.raises(ServerUnavailable):
                 await rt.usage.flush()
         assert (rt.usage.waiting, rt.usage.refused) == (3, 2), "of the fourth nothing is counted"
+        assert dropped() == before + 2
         await asyncio.to_thread(server.start)
 
         async def flushed() -> bool:
