@@ -275,10 +275,10 @@ def buffer(key: str, rt: Any, **options: Any) -> Any:
     return rt.cache.write_behind(key, 1, **options)
 
 
-async def insist(caller: Caller) -> None:
+async def insist(caller: Caller, **options: Any) -> None:
     """While what is buffered is being sent, there is room for a moment."""
     for number in range(100):
-        await caller.call(partial(buffer, f"more {number}", wait=False))
+        await caller.call(partial(buffer, f"more {number}", **options))
 
 
 async def test_buffered_writes_wait_and_an_outage_is_told_once(
@@ -294,9 +294,9 @@ async def test_buffered_writes_wait_and_an_outage_is_told_once(
             for number in range(10):
                 await caller.call(partial(buffer, f"{mine} {number}"))
             with pytest.raises(WriteBehindFull):
-                await insist(caller)
+                await insist(caller, wait=False)
             with pytest.raises(ServerUnavailable):
-                await caller.call(lambda rt: rt.cache.write_behind("more", 1))
+                await insist(caller)
         await all_of(callers, is_refused, "the breaker to open")
         for caller in callers:
             component = (await caller.call(lambda rt: rt.health())).components["write-behind"]
