@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from fastapi import Request, Response
@@ -20,6 +21,7 @@ def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = No
     return Response(to_json(value), status, headers, _JSON)
 
 
+@lru_cache(maxsize=4096)
 def moment(milliseconds: int) -> str | None:
     """A time as RFC 3339 has it; None for none."""
     if not milliseconds:

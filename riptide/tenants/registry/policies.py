@@ -5,6 +5,8 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from pydantic_core import from_json
+
 from riptide.errors import InvalidInput
 
 MOST_RULES = 1000
@@ -55,7 +57,7 @@ def check_asked(resource: str, action: str) -> None:
 
 def read_rules(text: str | None) -> tuple[Rule, ...]:
     """Rules as a record holds them."""
-    return tuple(Rule(resource, action) for resource, action in json.loads(text or "[]"))
+    return tuple(Rule(resource, action) for resource, action in from_json(text or "[]"))
 
 
 def rules_text(rules: Collection[Rule]) -> str:

@@ -59,7 +59,7 @@ class Records:
 
     def read(self, tenant: str) -> Operation[Stored]:
         def parse(reply: Any) -> Stored:
-            now, *flat = (part.decode() for part in reply)
+            now, *flat = map(bytes.decode, reply)
             return Stored(int(now), dict(zip(flat[::2], flat[1::2], strict=True)))
 
         return _READ.call([self._keys.record(tenant)], [], parse)

@@ -1,9 +1,10 @@
 """A tenant as its record tells it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
+
+from pydantic_core import from_json
 
 from riptide.names import DEFAULT_TENANT
 from riptide.store.keys import PARTITIONS
@@ -85,9 +86,9 @@ def tenant_of(tenant: str, fields: Fields) -> Tenant:
         changed_ms=int(fields.get("changed_ms", 0)),
         facts=read_facts(fields.get("facts", "")),
         limits=limits_of(fields),
-        overrides=json.loads(fields.get("override", "{}")),
+        overrides=from_json(fields.get("override", "{}")),
         policies=read_rules(fields.get("policies")),
-        plans=tuple((since, plan) for since, plan in json.loads(fields.get("plans", "[]"))),
+        plans=tuple((since, plan) for since, plan in from_json(fields.get("plans", "[]"))),
     )
 
 
