@@ -22,14 +22,14 @@ class Host:
         self.directory = directory / name
         self.directory.mkdir(parents=True)
         self.file = self.directory / "riptide.yml"
-        self._blobs = str(directory / "blobs")
+        self.blobs = directory / "blobs"
         self.write(**sections)
 
     def text(self, **sections: Any) -> str:
         """What the file says with these sections."""
         content: dict[str, Any] = {
             "redis": {"url": self.deployment.url, "cluster_mode": self.deployment.cluster},
-            "blobs": {"url": self._blobs},
+            "blobs": {"url": str(self.blobs)},
             "distributed": {"node_id": self.name, "heartbeat_interval_ms": 100},
         }
         for section, values in ({"cache": {}, "workers": {}} | sections).items():

@@ -54,7 +54,7 @@ class Watcher(threading.Thread):
         self._store: Store | None = None
         #: What the deployment has been offered, or has had from the beginning.
         self._document = self._sources.document
-        self._complaint = ""
+        self._complaint, self._overtaken = "", False
         self._log = get_logger("riptide.config")
 
     def stop(self) -> None:
@@ -132,7 +132,10 @@ class Watcher(threading.Thread):
         self._complaint = gone
 
     def _offer(self, found: Found) -> None:
-        ref = self._run(self._offering.offer(found.document, self._origin, found.stamp))
+        once = None if self._overtaken else found.stamp
+        ref = self._run(self._offering.offer(found.document, self._origin, once))
+        # What was written meanwhile another process may have offered before this: it has to be said again.
+        self._overtaken = self._sources.stamp() != found.stamp
         self._log.info("the configuration file has changed", path=str(self._sources.path), ref=str(ref))
 
     def _refuse(self, why: str) -> None:

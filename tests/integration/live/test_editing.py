@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import os
+import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -11,7 +12,11 @@ from typing import Any
 import pytest
 
 import riptide
+from riptide.clock import SystemClock
+from riptide.config import load
+from riptide.config.document import Document
 from riptide.errors import ConfigError, EntryTooLarge, InvalidInput, QuotaExceeded
+from riptide.reads.assembly import assemble
 from riptide.state.live.versions import Version
 from tests.support.commands import Effect
 from tests.support.deployment import Deployment
@@ -275,6 +280,49 @@ def test_commands_are_accepted_in_the_order_of_the_stream(on_valkey: Deployment,
             number = int(rt.state.history().current.partition("-")[0])
             agreed(rt, 2, number)
             assert rt.settings.cache.default_ttl_seconds == 62
+
+
+def test_an_offer_that_took_long_does_not_outlive_the_edit_after_it(
+    on_valkey: Deployment, tmp_path: Path
+) -> None:
+    """The blob store keeps one process waiting; meanwhile another has offered what the file says now."""
+    host = Host(on_valkey, tmp_path, **ttl(60))
+    configuration = assemble(None, load(host.file)).configuration
+    watcher = configuration.watcher(SystemClock())
+    at_it, answers = threading.Event(), threading.Event()
+    put = watcher._offering._put
+
+    def slowly(name: str, document: Document) -> None:
+        at_it.set()
+        assert answers.wait(PATIENCE)
+        put(name, document)
+
+    watcher._offering._put = slowly  # type: ignore[method-assign]
+    watcher.start()
+    try:
+        with riptide.connect(config=host.file) as rt:
+            known = rt.state._configuration.versions._known(watcher._origin)
+            eventually(lambda: on_valkey.client.exists(known), "it to have joined")
+            host.write(**ttl(61))
+            assert at_it.wait(PATIENCE)
+            host.write(**ttl(62))
+            with host.worker():
+                has(rt, 62)
+                answers.set()
+
+                def said() -> list[Any]:
+                    return [
+                        one.document.given["cache.default_ttl_seconds"] for one in rt.state.history().versions
+                    ]
+
+                eventually(lambda: said()[:2] == ["62", "61"], "the late offer, and what the file says")
+                agreed(rt, 2, 4)
+                has(rt, 62)
+    finally:
+        answers.set()
+        watcher.stop()
+        watcher.join(PATIENCE)
+    assert not watcher.is_alive()
 
 
 def test_a_reload_that_names_something_else_is_refused(on_valkey: Deployment, tmp_path: Path) -> None:
