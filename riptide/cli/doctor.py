@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from riptide.cli import common
+from riptide.config import Loaded
 from riptide.doctor.examining import CHECKS, Result, examine
 from riptide.doctor.finding import Check, Finding, Level
 from riptide.errors import ConfigError, InvalidInput
@@ -61,9 +62,9 @@ def doctor_command(
         loaded = common.loaded()
     except ConfigError as error:
         results = [_unreadable(error)]
-        _print(results, as_json=as_json)
     else:
-        results = _examined(loaded, checks, timeout, as_json=as_json)
+        results = _examined(loaded, checks, timeout)
+    _print(results, as_json=as_json)
     worst = max(result.level.gravity for result in results)
     if worst >= (Level.warn if strict else Level.fail).gravity:
         raise typer.Exit(_FAILED)
@@ -82,14 +83,13 @@ def _unreadable(error: ConfigError) -> Result:
     return Result(check, [finding])
 
 
-def _examined(loaded: Any, checks: list[Check], timeout: float, *, as_json: bool) -> list[Result]:
+def _examined(loaded: Loaded, checks: list[Check], timeout: float) -> list[Result]:
     results = []
     with common.bar() as bar:
         task = bar.add_task("Looking", total=len(checks))
         for result in examine(loaded, checks, timeout):
             results.append(result)
             bar.update(task, advance=1, description=escape(result.check.name))
-    _print(results, as_json=as_json)
     return results
 
 

@@ -4,7 +4,6 @@ import time
 from collections import defaultdict
 from contextlib import ExitStack
 from functools import cached_property
-from typing import Any
 
 from riptide.config import Loaded, Settings
 from riptide.doctor.streams import StreamFacts, streams
@@ -114,7 +113,7 @@ def parse_info(text: bytes) -> dict[str, str]:
 
 def number(info: dict[str, str], name: str) -> int:
     """0 where it is not said."""
-    value: Any = info.get(name, "0")
+    value = info.get(name, "0")
     return int(value) if value.isdigit() else 0
 
 

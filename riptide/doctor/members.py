@@ -1,7 +1,7 @@
 """Checks of processes: who lives, what vanished ones left behind."""
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 
 from riptide.doctor.facts import Facts
@@ -71,14 +71,13 @@ def _fences(facts: Facts) -> tuple[set[str], bool]:
     """Whose fences there are, and whether all keys could be looked at."""
     start = facts.keys.fence("", "").partition("{")[0]
     until = time.monotonic() + min(_SCAN_SECONDS, facts.seconds_left / 2)
-    found: dict[str, int] = defaultdict(int)
+    found: set[str] = set()
     with facts.scan() as scan:
         for _, names in scan.pages(f"{start}{{*", 2000):
-            for name in names:
-                found[name.decode("utf-8", "replace").rpartition("}:")[2]] += 1
+            found.update(name.decode("utf-8", "replace").rpartition("}:")[2] for name in names)
             if time.monotonic() > until or len(found) > _MOST_FENCES:
-                return set(found), False
-    return set(found), True
+                return found, False
+    return found, True
 
 
 CHECKS = (

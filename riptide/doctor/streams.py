@@ -37,7 +37,6 @@ class StreamFacts:
 
     kind: str
     partition: str
-    entries: int
     last: str
     saved: str
     full: bool
@@ -76,11 +75,10 @@ def _partition(
 
 
 def _facts(kind: str, partition: str, row: list[Any]) -> StreamFacts:
-    entries, last, saved, full, unfinished, late, dead, lately, groups, held = row
+    last, saved, full, unfinished, late, dead, lately, groups, held = row
     return StreamFacts(
         kind,
         partition,
-        entries,
         last.decode(),
         saved.decode(),
         full == 1,

@@ -4,7 +4,7 @@
 --       flag of a full backlog
 -- ARGV: 1 the workers' group; 2 ms from which an entry is held for long; 3 ms from which a retry is late; 4 ms that count
 --       as lately; then the types
--- Returns: for each type {entries; newest id, or empty; saved position, or empty; 1 if publishing is refused, else 0;
+-- Returns: for each type {newest id, or empty; saved position, or empty; 1 if publishing is refused, else 0;
 --          unfinished entries, or -1; late retries; dead letters; those of lately; {group, last id it was given, ...};
 --          {consumer, entries it holds, ms since the oldest of them was given to it, its id, its starts, ...}}
 -- include: fields.lua
@@ -44,7 +44,6 @@ for i = 2, #KEYS, 5 do
   add_held(held, slow)
   local rest, slow_rest = unfinished(key, found[group]), unfinished(slow, slow_found[group])
   reply[#reply + 1] = {
-    redis.call('XLEN', key),
     info.err and '' or fields(info)['last-generated-id'],
     redis.call('HGET', KEYS[1], ARGV[5 + (i - 2) / 5]) or '',
     redis.call('EXISTS', KEYS[i + 4]),

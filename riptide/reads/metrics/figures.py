@@ -80,18 +80,11 @@ _Samples = list[tuple[Labels, float]]
 
 def families(found: Figures | None) -> "Iterator[Metric]":
     """As metrics; without figures, each with no value."""
-    samples: dict[str, _Samples] = {} if found is None else _samples(found)
-    for name in _NAMES:
-        yield CATALOG[f"riptide_{name}"].family(samples.get(name, []))
+    for name, samples in _samples(found or _NONE).items():
+        yield CATALOG[f"riptide_{name}"].family(samples if found else [])
 
 
-_NAMES = (
-    *("cache_memory_usage_bytes", "cache_hit_rate", "session_active_total"),
-    *("stream_lag", "stream_pending", "stream_oldest_seconds", "stream_dead_total"),
-    *("archive_lag", "archive_oldest_seconds"),
-    *("tenant_operations_total", "tenant_data_transfer_bytes", "tenant_memory_usage_bytes"),
-    *("tenant_active_sessions", "tenant_quota_usage", "tenant_billing_units"),
-)
+_NONE = Figures(at_ms=0, billed_ms=0, memory_bytes=0, sessions=0, hit_rate=None)
 
 
 def _samples(found: Figures) -> dict[str, _Samples]:

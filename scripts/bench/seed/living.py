@@ -118,14 +118,14 @@ def _reload(deployment: Deployment) -> Row:
 
 
 def _shutdown(deployment: Deployment) -> Row:
-    rt = deployment.rt
+    rt, late = deployment.rt, [f"/late/{n}" for n in range(2_000)]
     rt.publish_many(
-        [
-            riptide.Outgoing(riptide.Warm(keys=(f"/late/{n}",), loader="slow"), tenant="default")
-            for n in range(2_000)
-        ]
+        [riptide.Outgoing(riptide.Warm(keys=(key,), loader="slow"), tenant="default") for key in late]
     )
-    time.sleep(0.5)  # so that it is at work
+    _until(
+        lambda: any(value is not None for value in rt.cache.get_many(late).values()),
+        "the worker to be at work",
+    )
     started = time.monotonic()
     deployment.worker.send_signal(signal.SIGTERM)
     code = deployment.worker.wait(_LONGEST)
