@@ -12,17 +12,14 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from riptide.api import errors
-from riptide.api.access import endpoints as keys
 from riptide.api.access.access import Access
 from riptide.api.answers import answer
 from riptide.api.bounds import Bounds
 from riptide.api.desk import Desk
-from riptide.api.endpoints import accounts, audit, commands, health, state, streams, tenants
+from riptide.api.endpoints import accounts, audit, commands, health, keys, metrics, state, streams, tenants
 from riptide.api.endpoints import cache as cached
-from riptide.api.metrics import endpoint as metrics
 from riptide.api.openapi import document
 from riptide.api.permits import permit
-from riptide.api.problems import Problem
 from riptide.config import Loaded, Settings, load
 from riptide.errors import RiptideError, ServerUnavailable
 from riptide.logger import get_logger
@@ -79,9 +76,9 @@ def _lifespan(given: Settings | Loaded) -> Callable[[FastAPI], AbstractAsyncCont
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with await aconnect(config=given, role="api") as rt:
-            keys = Keys(rt.settings.cache.key_prefix)
             app.state.riptide, app.state.access = rt, Access(rt)
-            app.state.desk = Desk(rt, keys, load_models(rt.settings.workers.modules))
+            models = load_models(rt.settings.workers.modules)
+            app.state.desk = Desk(rt, Keys(rt.settings.cache.key_prefix), models)
             first = asyncio.ensure_future(_first_key(app.state.access))
             yield
             first.cancel()
@@ -116,16 +113,12 @@ def create_probe(app: FastAPI) -> Starlette:
         return health.alive()
 
     async def ready(_: Request) -> Response:
-        try:
-            return await health.readiness(app.state.desk)
-        except Problem as problem:
-            return errors.respond(problem)
+        return await health.readiness(app.state.desk)
 
     async def measured(request: Request) -> Response:
-        try:
-            return await metrics.metrics(Request({**request.scope, "app": app}))
-        except Problem as problem:
-            return errors.respond(problem)
+        return await metrics.metrics(Request({**request.scope, "app": app}))
 
     answered = {"/health/live": live, "/health/ready": ready, "/metrics": measured}
-    return Starlette(routes=[Route(path, answer) for path, answer in answered.items()])
+    probe = Starlette(routes=[Route(path, answer) for path, answer in answered.items()])
+    errors.install(probe)
+    return probe

@@ -1,20 +1,13 @@
 """What one request may take: bytes, time, a place among the others. Pure ASGI, before everything else."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riptide.api.errors import of_status
 from riptide.api.problems import Problem
 from riptide.config.models.surface import ApiSettings
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: Answered however busy it is: whoever watches must not take it for dead.
 ALWAYS = frozenset({"/health/live", "/health/ready"})
@@ -29,7 +22,7 @@ class Bounds:
     """Refuses what is too large before it is read, and while it is; what takes too long; and what is too much
     at a time."""
 
-    def __init__(self, app: App, settings: ApiSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
         self._app, self._settings = app, settings
         self._working = 0
         # Those that wait for their body: since when.
@@ -146,6 +139,8 @@ def headers_too_large(settings: ApiSettings) -> Problem:
 
 
 async def send_problem(send: Send, problem: Problem) -> None:
-    start = {"type": "http.response.start", "status": problem.status, "headers": problem.raw_headers()}
-    await send(start)
-    await send({"type": "http.response.body", "body": problem.body()})
+    body = problem.body()
+    await send(
+        {"type": "http.response.start", "status": problem.status, "headers": problem.raw_headers(body)}
+    )
+    await send({"type": "http.response.body", "body": body})

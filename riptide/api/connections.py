@@ -129,9 +129,10 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.abort()
             return
+        body = problem.body()
         head = [STATUS_LINE[problem.status], b"connection: close\r\n"]
-        head += [b"%b: %b\r\n" % pair for pair in problem.raw_headers() if pair[0] != b"connection"]
-        self.transport.write(b"".join([*head, b"\r\n", problem.body()]))
+        head += [b"%b: %b\r\n" % pair for pair in problem.raw_headers(body) if pair[0] != b"connection"]
+        self.transport.write(b"".join([*head, b"\r\n", body]))
         self.transport.close()
 
 

@@ -61,3 +61,5 @@ COMMAND = answers(
         202: {"headers": LOCATED},
     },
 )
+#: What an endpoint that publishes a command is declared with.
+PUBLISHED: dict[str, Any] = {"status_code": 202, "response_model": CommandState, "responses": COMMAND}

@@ -1,21 +1,24 @@
 """Which problem each error becomes, and how the application answers it."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from commands import MalformedBody, UnknownVersion
 from riptide import errors
-from riptide.api.problems import MEDIA_TYPE, Problem
+from riptide.api.access.jwks import KeySetUnavailable
+from riptide.api.access.keys import KeyOver, UnknownKey
+from riptide.api.problems import MEDIA_TYPE, Problem, retry_after
 
 _MOST_ERRORS, _LONGEST_TEXT = 10, 300
 _SOON = {"Retry-After": "1"}
 _LATER = {"Retry-After": "5"}
+_MUCH_LATER = {"Retry-After": "30"}
 
 #: Error -> status, name, title and headers; the first that fits counts, so the special come first.
 TABLE: tuple[tuple[type[Exception], int, str, str, Mapping[str, str]], ...] = (
@@ -40,6 +43,9 @@ TABLE: tuple[tuple[type[Exception], int, str, str, Mapping[str, str]], ...] = (
     (errors.BlobError, 503, "blob-store-failed", "The blob store failed", _LATER),
     (errors.Damaged, 409, "damaged", "What was stored is damaged", {}),
     (errors.KeyUnavailable, 409, "key-unavailable", "The key of encrypted data is not here", {}),
+    (UnknownKey, 404, "unknown-key", "Unknown key", {}),
+    (KeyOver, 409, "key-over", "Key over", {}),
+    (KeySetUnavailable, 503, "key-set-unavailable", "Tokens cannot be checked", _MUCH_LATER),
 )
 #: What the framework refuses by itself.
 _OF_STATUS = {
@@ -64,9 +70,8 @@ def problem_of(error: Exception) -> Problem:
 def _special(error: Exception) -> tuple[Mapping[str, str], Mapping[str, Any]]:
     """Headers and members that tell more of an error."""
     if isinstance(error, errors.QuotaExceeded):
-        wait = {} if error.retry_after is None else {"Retry-After": str(math.ceil(error.retry_after))}
         more = {"limit": error.limit, "remaining": error.remaining, "resource": error.resource}
-        return wait, {"violated-policies": list(error.violated), **more}
+        return retry_after(error.retry_after), {"violated-policies": list(error.violated), **more}
     if isinstance(error, errors.TenantNotActive):
         return {}, {"tenant-status": error.status, "why": error.why}
     return {}, {}
@@ -120,7 +125,7 @@ def _handled(to_problem: Callable[[Request, Any], Problem]) -> Callable[[Request
     return handle
 
 
-def install(app: FastAPI) -> None:
+def install(app: Starlette) -> None:
     """Every refusal is a problem, whoever raised it."""
     handlers: tuple[tuple[type[Exception], Callable[[Request, Any], Problem]], ...] = (
         (Problem, lambda _, problem: problem),

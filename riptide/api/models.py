@@ -25,7 +25,8 @@ def _whole(value: Any) -> Any:
 Whole = BeforeValidator(_whole)
 Quota = Annotated[int, Field(ge=UNLIMITED, le=MOST), Whole]
 #: Printable in every terminal.
-Why = Annotated[str, StringConstraints(max_length=500, pattern="^[ -~\u00a1-\u00ac\u00ae-\u024f]*$")]
+PRINTABLE = "^[ -~\u00a1-\u00ac\u00ae-\u024f]*$"
+Why = Annotated[str, StringConstraints(max_length=500, pattern=PRINTABLE)]
 Pattern = Annotated[str, StringConstraints(pattern=r"^[!-)+-~]{0,199}(\*|[!-)+-~])$")]
 Cursor = Annotated[str | None, Field(description="Where the next page begins; null: there is none.")]
 Moment = Annotated[str | None, Field(json_schema_extra={"format": "date-time"})]

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 from fastapi import Header, Path, Query
 from pydantic import AwareDatetime, BeforeValidator
 
-TENANT = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+from riptide.names import TENANT_PATTERN
+
+TENANT = TENANT_PATTERN.replace(r"\Z", "$")
 REF = r"^[a-z][a-z0-9_]{0,62}\.[0-9]{1,5}\.[0-9]{1,19}-[0-9]{1,19}$"
 CHECKPOINT = r"^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$"
 _MONTH = r"^(19[7-9][0-9]|[2-8][0-9]{3})-(0[1-9]|1[0-2])$"

@@ -40,6 +40,11 @@ TENANT_COMMANDS = frozenset({"warm", "invalidate", "record_usage", "record_acces
 TENANT_CANCELS = frozenset({"warm", "invalidate"})
 
 
+def permissions_of(role: Role) -> frozenset[str]:
+    """All that a role has."""
+    return frozenset(permission for permission, roles in PERMISSIONS.items() if role in roles)
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Whoever proved to be one: by an API key or a token.
@@ -72,5 +77,5 @@ class Caller:
     def covers(self, role: Role, scopes: Iterable[str] | None) -> bool:
         """Whether the caller may do all that a key of that role and these scopes could: nobody hands out more
         than they have."""
-        wanted = {name for name, roles in PERMISSIONS.items() if role in roles} if scopes is None else scopes
+        wanted = permissions_of(role) if scopes is None else scopes
         return all(permission in PERMISSIONS and self.may(permission) for permission in wanted)

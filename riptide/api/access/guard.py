@@ -58,13 +58,11 @@ class Guard:
     def begin(self, authorization: str | None, client: str | None) -> Shown:
         """What is shown, before anybody is asked. Raises Problem 401 for what is nothing, or cannot be right;
         429 for who failed too often, unless it is what was right a moment ago."""
-        scheme, _, text = (authorization or "").strip().partition(" ")
-        text = text.strip()
-        if not text or scheme.lower() != "bearer":
+        scheme, text = _credentials(authorization)
+        if not text or scheme != "bearer":
             raise _unauthenticated(
-                "Send an API key or a token: Authorization: Bearer rt_…, or X-API-Key. 'riptide access "
-                "create' makes a "
-                "key."
+                "Send an API key or a token: Authorization: Bearer rt_…, or X-API-Key. "
+                "'riptide access create' makes a key."
             )
         shown = _shown(text, client)
         if self._known.get(shown.digest) is None and (seconds := self._tries.wait_seconds(shown.client)):
@@ -88,15 +86,13 @@ class Guard:
         self._tries.failed(shown.client, verdict.why)
         raise _unauthenticated(
             "The key or token is not valid: it is unknown, damaged, expired, revoked or rotated, or its "
-            "tenant is gone. "
-            "Which of these, only the audit trail tells."
+            "tenant is gone. Which of these, only the audit trail tells."
         )
 
     def remembered(self, authorization: str | None) -> Caller | None:
         """Who showed this within `api.remember_seconds`, and was let in: for what has to go on without the
         server."""
-        _, _, text = (authorization or "").strip().partition(" ")
-        return self._known.get(_digest(text.strip()))
+        return self._known.get(_digest(_credentials(authorization)[1]))
 
     def report(self, *, all_of_them: bool = False) -> Flow[None]:
         """Tell the audit trail of failed tries: of windows that are over, or with `all_of_them` of all. What
@@ -112,6 +108,12 @@ class Guard:
                 )
                 self._tries.give_back(reports[place + 1 :])
                 return
+
+
+def _credentials(authorization: str | None) -> tuple[str, str]:
+    """Scheme, in lower case, and what follows it."""
+    scheme, _, text = (authorization or "").strip().partition(" ")
+    return scheme.lower(), text.strip()
 
 
 def _shown(text: str, client: str | None) -> Shown:

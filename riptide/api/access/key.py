@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from riptide.api.access.caller import PERMISSIONS, ROLES, Role
+from riptide.api.access.caller import ROLES, Role, permissions_of
 from riptide.api.access.text import tenant_of_id
 from riptide.errors import InvalidInput
 
@@ -70,7 +70,7 @@ def check_scopes(scopes: Iterable[str] | None, role: Role) -> str:
     if scopes is None:
         return "*"
     given = sorted(set(scopes))
-    own = {permission for permission, roles in PERMISSIONS.items() if role in roles}
+    own = permissions_of(role)
     if not given:
         raise InvalidInput("scopes are one permission or more; leave them out for all that the role has")
     for scope in given:

@@ -3,33 +3,19 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from riptide.api.access.access import DEFAULT_OVERLAP_SECONDS
-from riptide.api.access.caller import PERMISSIONS, Role
+from riptide.api.access.caller import Role, permissions_of
 from riptide.api.access.key import LONGEST_NAME, ApiKey, NewSecret, State
 from riptide.api.access.keys import LONGEST_OVERLAP_SECONDS, LONGEST_SECONDS
-from riptide.names import TENANT_PATTERN
+from riptide.api.models import PRINTABLE, Body, Cursor, TenantId, Whole
 
-TenantId = Annotated[str, Field(pattern=TENANT_PATTERN.replace(r"\Z", "$"), examples=["acme"])]
-
-
-#: Printable in every terminal.
-_Name = Annotated[
-    str, Field(min_length=1, max_length=LONGEST_NAME, pattern="^[ -~\u00a1-\u00ac\u00ae-\u024f]*$")
-]
-
-
-def _whole(value: Any) -> Any:
-    """In JSON 60.0 is a whole number, too."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-_Whole = BeforeValidator(_whole)
+_Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=PRINTABLE)]
 
 
 def _may(role: Role) -> dict[str, Any]:
-    return {"enum": sorted(permission for permission, roles in PERMISSIONS.items() if role in roles)}
+    return {"enum": sorted(permissions_of(role))}
 
 
 _Narrowed = Field(
@@ -40,20 +26,14 @@ _Narrowed = Field(
 )
 
 
-class _Body(BaseModel):
-    """What is sent: nothing but what is named here."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-
 class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class _Wish(_Body):
+class _Wish(Body):
     name: Annotated[_Name, Field(examples=["shop frontend"])]
     expires_in_seconds: Annotated[
-        Annotated[int, Field(ge=1, le=LONGEST_SECONDS), _Whole] | None,
+        Annotated[int, Field(ge=1, le=LONGEST_SECONDS), Whole] | None,
         Field(description="Left out, it never does.", examples=[7_776_000]),
     ] = None
 
@@ -85,20 +65,20 @@ class TenantKey(_Wish):
     """A key of a tenant to be made."""
 
     role: Literal["tenant"]
-    tenant: TenantId
+    tenant: Annotated[TenantId, Field(examples=["acme"])]
     scopes: Annotated[list[Annotated[str, Field(json_schema_extra=_may("tenant"))]] | None, _Narrowed] = None
 
 
 KeyWish = Annotated[ViewerKey | OperatorKey | AdminKey | TenantKey, Field(discriminator="role")]
 
 
-class Rotation(_Body):
+class Rotation(Body):
     """How a key is rotated."""
 
     overlap_seconds: Annotated[
         int,
         Field(ge=0, le=LONGEST_OVERLAP_SECONDS, description="For so long the secret before it stays valid."),
-        _Whole,
+        Whole,
     ] = DEFAULT_OVERLAP_SECONDS
 
 
@@ -142,7 +122,7 @@ class KeyPageFacts(_Answer):
     """A page of keys, in order of their ids."""
 
     keys: list[KeyFacts]
-    cursor: Annotated[str | None, Field(description="`after` of the next page; null: there is none.")]
+    cursor: Cursor
 
 
 class NewKeyFacts(_Answer):

@@ -1,12 +1,12 @@
 """`/admin/tenants/{tenant_id}/…`: what a tenant used, owes and has; its limits and policies."""
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic_core import to_json
 
 from riptide.api import models
 from riptide.api.access.caller import Caller
@@ -158,4 +158,4 @@ def _counted(counted: Counted) -> dict[str, Any]:
 
 
 def _line(row: Mapping[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return to_json(row) + b"\n"

@@ -1,26 +1,20 @@
 """`/admin/cache`: statistics, warming, invalidating."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
 from commands import Invalidate, Warm
-from riptide.api import models
 from riptide.api.access.caller import Caller
 from riptide.api.answers import answer
 from riptide.api.desk import desk
-from riptide.api.documented import COMMAND, answers
+from riptide.api.documented import PUBLISHED, answers
 from riptide.api.endpoints.commands import body_of, check_reach, publish, read_command
 from riptide.api.parameters import IdempotencyKey, TenantQuery, Wait
 from riptide.api.permits import permit
 from riptide.cache.access.statistics import Statistics
 
 router = APIRouter(prefix="/admin/cache", tags=["cache"])
-_PUBLISHED: dict[str, Any] = {
-    "status_code": 202,
-    "response_model": models.CommandState,
-    "responses": COMMAND,
-}
 
 Writes = Annotated[Caller, permit("cache:write", of="tenant")]
 
@@ -38,7 +32,7 @@ async def cache_statistics(
     return answer(await desk(request).rt.cache.statistics(tenant))
 
 
-@router.post("/warm", openapi_extra=body_of(Warm), **_PUBLISHED)
+@router.post("/warm", openapi_extra=body_of(Warm), **PUBLISHED)
 async def warm_cache(
     request: Request,
     tenant: TenantQuery,
@@ -52,7 +46,7 @@ async def warm_cache(
     return await publish(request, command, tenant, wait, key=idempotency_key)
 
 
-@router.post("/invalidate", openapi_extra=body_of(Invalidate), **_PUBLISHED)
+@router.post("/invalidate", openapi_extra=body_of(Invalidate), **PUBLISHED)
 async def invalidate_cache(
     request: Request,
     tenant: TenantQuery,
@@ -65,7 +59,7 @@ async def invalidate_cache(
     return await publish(request, command, tenant, wait, key=idempotency_key)
 
 
-@router.post("/clear", **_PUBLISHED)
+@router.post("/clear", **PUBLISHED)
 async def clear_cache(
     request: Request,
     tenant: TenantQuery,

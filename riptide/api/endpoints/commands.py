@@ -13,7 +13,7 @@ from riptide.api import models
 from riptide.api.access.caller import TENANT_CANCELS, TENANT_COMMANDS, Caller
 from riptide.api.answers import accepted, answer, status_facts
 from riptide.api.desk import desk
-from riptide.api.documented import COMMAND, Responses, answers
+from riptide.api.documented import PUBLISHED, Responses, answers
 from riptide.api.errors import of_status
 from riptide.api.parameters import AnyTenant, CommandRef, IdempotencyKey, Instant, TenantQuery, Wait
 from riptide.api.permits import permit, permit_own
@@ -78,13 +78,11 @@ def make_router(known: Mapping[str, type[Command]]) -> APIRouter:
             f"/{kind}",
             _publishing(model),
             methods=["POST"],
-            status_code=202,
             name=f"publish_{kind}",
             summary=f"Publish {kind}",
             description=f"{_meaning(model)}\n\nThe request's body is the command's body.",
-            response_model=models.CommandState,
-            responses=COMMAND,
             openapi_extra=body_of(model),
+            **PUBLISHED,
         )
     for method, endpoint in (("GET", show_command), ("DELETE", cancel_command)):
         router.add_api_route(

@@ -10,7 +10,7 @@ from riptide.api import models
 from riptide.api.access.caller import Caller
 from riptide.api.answers import accepted, answer, moment
 from riptide.api.desk import desk
-from riptide.api.documented import COMMAND, answers
+from riptide.api.documented import PUBLISHED, answers
 from riptide.api.endpoints.commands import publish
 from riptide.api.parameters import CHECKPOINT, CheckpointId, IdempotencyKey, Limit, Wait
 from riptide.api.permits import permit
@@ -19,11 +19,6 @@ from riptide.state.spill.figures import SpillFigures
 from riptide.streams.members import Member
 
 router = APIRouter(prefix="/admin/state", tags=["state"])
-_PUBLISHED: dict[str, Any] = {
-    "status_code": 202,
-    "response_model": models.CommandState,
-    "responses": COMMAND,
-}
 
 Reads = Annotated[Caller, permit("state:read")]
 Writes = Annotated[Caller, permit("state:write")]
@@ -61,7 +56,7 @@ async def current_state(request: Request, caller: Reads) -> Response:
     return answer(found)
 
 
-@router.post("/reload", **_PUBLISHED)
+@router.post("/reload", **PUBLISHED)
 async def reload_configuration(request: Request, caller: Writes, wait: Wait = None) -> Response:
     """Offer the configuration file of this process's host, as it is now, to all processes.
 
@@ -88,7 +83,7 @@ async def list_checkpoints(
     )
 
 
-@router.post("/checkpoint", **_PUBLISHED)
+@router.post("/checkpoint", **PUBLISHED)
 async def write_checkpoint(
     request: Request,
     caller: Writes,
@@ -102,7 +97,7 @@ async def write_checkpoint(
     return await publish(request, command, None, wait, key=idempotency_key)
 
 
-@router.post("/restore", **_PUBLISHED)
+@router.post("/restore", **PUBLISHED)
 async def restore_from(
     request: Request,
     caller: Restores,
@@ -114,7 +109,7 @@ async def restore_from(
     return await _restore(request, wish.checkpoint, wish, wait, idempotency_key)
 
 
-@router.post("/restore/{checkpoint}", **_PUBLISHED)
+@router.post("/restore/{checkpoint}", **PUBLISHED)
 async def restore_checkpoint(
     request: Request,
     checkpoint: CheckpointId,

@@ -8,13 +8,12 @@ from fastapi import APIRouter, Query, Request, Response
 
 from riptide.api import models
 from riptide.api.access.caller import Caller
-from riptide.api.access.depends import check
 from riptide.api.answers import answer, moment
 from riptide.api.desk import Desk, desk
 from riptide.api.documented import answers
 from riptide.api.endpoints.commands import STRONGER
 from riptide.api.parameters import Limit, RefCursor
-from riptide.api.permits import permit
+from riptide.api.permits import check, permit
 from riptide.errors import UnknownCommand
 from riptide.state.archive.status import type_archives
 from riptide.streams import dead

@@ -9,7 +9,6 @@ from fastapi.routing import APIRoute
 
 from riptide.api import models
 from riptide.api.access.caller import Caller
-from riptide.api.access.depends import check, identified
 from riptide.api.answers import accepted, answer, location, moment
 from riptide.api.desk import desk
 from riptide.api.documented import COMMAND, ETAGGED, LOCATED, Responses, answers, problem
@@ -23,7 +22,7 @@ from riptide.api.parameters import (
     TenantPath,
     Wait,
 )
-from riptide.api.permits import identifying, permit, permit_own
+from riptide.api.permits import check, identified, identifying, permit, permit_own
 from riptide.api.problems import Problem
 from riptide.errors import TenantExists
 from riptide.names import DEFAULT_TENANT
@@ -128,6 +127,7 @@ async def create_tenant(
     if given is None and idempotency_key is not None:
         text = f"{caller.id}\0{idempotency_key}"
         given = f"t-{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
+    status = 201
     try:
         made = await rt.tenants.create(
             given,
@@ -143,9 +143,8 @@ async def create_tenant(
     except TenantExists:
         if given is None or given == tenant.id:
             raise
-        made = await rt.tenants.show(given)
-        return shown(made, 200, **location(request, f"/admin/tenants/{made.id}"))
-    return shown(made, 201, **location(request, f"/admin/tenants/{made.id}"))
+        made, status = await rt.tenants.show(given), 200
+    return shown(made, status, **location(request, f"/admin/tenants/{made.id}"))
 
 
 async def _show_directly(request: Request) -> Response:

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from math import ceil
 
-from riptide.api.problems import MEDIA_TYPE, Problem
+from riptide.api.problems import Problem, retry_after
 from riptide.tenants.quotas.decision import Decision
 from riptide.tenants.quotas.script import WINDOW_SECONDS
 
@@ -13,8 +13,6 @@ _POLICIES = {
     "data_per_minute_bytes": ("bytes", f";w={WINDOW_SECONDS}"),
     "data_transfer_bytes": ("transfer", ""),
 }
-#: Where no time helps before somebody gives more: a client that tries again has to wait all the same.
-_LONG_SECONDS = 60
 
 MISSING = Problem(
     400,
@@ -102,23 +100,17 @@ def refusal(decision: Decision) -> Problem:
         )
     if decision.degraded:
         return UNAVAILABLE
-    wait = decision.retry_after
     names = [_POLICIES[resource][0] for resource in decision.violated]
     return Problem(
         429,
         "quota-exceeded",
         "A quota is used up",
         f"The tenant has used up its {', '.join(decision.violated)}.",
-        headers={"Retry-After": str(max(ceil(wait), 1) if wait is not None else _LONG_SECONDS)},
+        headers=retry_after(decision.retry_after),
         more={"violated-policies": names},
     )
 
 
 def head_of(problem: Problem, body: bytes, decision: Decision | None) -> list[Field]:
     """The fields of a refusal."""
-    return [
-        (b"content-type", MEDIA_TYPE.encode()),
-        (b"content-length", str(len(body)).encode()),
-        *((name.lower().encode(), value.encode()) for name, value in problem.headers.items()),
-        *(() if decision is None else rate_fields(decision)),
-    ]
+    return [*problem.raw_headers(body), *(() if decision is None else rate_fields(decision))]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from pydantic_core import from_json
 
+import riptide
 from riptide.config import Settings
 from tests.servers import ServerProcess
 from tests.support.deployment import Deployment
@@ -184,8 +185,6 @@ async def test_a_killed_service_loses_one_interval_at_most(on_valkey: Deployment
 
 def test_the_records_of_one_interval_are_few(on_valkey: Deployment) -> None:
     """Merged by tenant and operation, whatever the number of responses."""
-    import riptide
-
     settings = on_valkey.settings(tenant={"enabled": True})
     with riptide.connect(config=settings) as rt:
         for number in range(1000):

@@ -1,5 +1,6 @@
 """SIGTERM under load: the process ends with 0, in time, and whatever was accepted is there."""
 
+import socket
 import threading
 from pathlib import Path
 
@@ -68,10 +69,10 @@ def test_stopping_under_load_drops_nothing(on_valkey: Deployment, tmp_path: Path
 def test_an_idle_one_ends_at_once_and_a_connection_that_hangs_does_not_keep_it(
     on_valkey: Deployment, tmp_path: Path
 ) -> None:
-    with ApiProcess(on_valkey, tmp_path) as api:
-        import socket
-
-        with socket.create_connection(("127.0.0.1", api.port)) as hanging:
-            hanging.sendall(b"GET /admin/ten")
-            api.terminate()
-            assert api.wait() == 0, api.log
+    with (
+        ApiProcess(on_valkey, tmp_path) as api,
+        socket.create_connection(("127.0.0.1", api.port)) as hanging,
+    ):
+        hanging.sendall(b"GET /admin/ten")
+        api.terminate()
+        assert api.wait() == 0, api.log

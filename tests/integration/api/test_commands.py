@@ -78,7 +78,7 @@ async def test_waiting_ends_when_the_process_stops(api: Api) -> None:
         waiting = asyncio.ensure_future(asked)
 
         async def on_the_way() -> bool:
-            return bool(api.app.state.desk.stopping._waiters)
+            return bool(api.app.state.desk.waiting)
 
         await aeventually(on_the_way, "somebody to wait")
         api.app.state.desk.stopping.set()
@@ -150,7 +150,10 @@ async def test_what_a_tenant_publishes_counts_for_its_quota(api: Api) -> None:
     url = f"/commands/warm?tenant={TENANT}"
     async with api.by("tenant") as client:
         answers = [await client.post(url, json={"keys": ["a"]}) for _ in range(3)]
+        await api.rt.tenants.update(TENANT, quotas={"operations_per_minute": 0})
+        never = await client.post(url, json={"keys": ["a"]})
     assert [one.status_code for one in answers] == [202, 202, 429]
     assert answers[-1].json()["type"] == "urn:riptide:problem:quota-exceeded"
+    assert (never.status_code, never.headers["Retry-After"]) == (429, "60")
     async with api.by("operator") as client:
         assert (await client.post(f"/commands/warm?tenant={OTHER}", json={"keys": ["a"]})).status_code == 202

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from fastapi import FastAPI
 
 import riptide
@@ -82,8 +81,7 @@ def test_from_a_service(on_valkey: Deployment, open_rt: Open) -> None:
 
 
 async def test_from_the_api(on_valkey: Deployment) -> None:
-    pytest.importorskip("riptide.api.access.depends")
-    from riptide.api.metrics.endpoint import router
+    from riptide.api.endpoints.metrics import router
 
     class Access:
         async def identify(self, *_: Any) -> Caller:

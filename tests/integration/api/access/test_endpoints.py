@@ -1,44 +1,36 @@
-"""`/admin/keys` and `needs`, over HTTP."""
+"""`/admin/keys` and `permit`, over HTTP."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI
 
+from riptide.api import errors
 from riptide.api.access.access import Access
-from riptide.api.access.caller import Caller
-from riptide.api.access.depends import needs
-from riptide.api.access.endpoints import router
-from riptide.api.problems import MEDIA_TYPE, Problem
-from riptide.errors import InvalidInput
+from riptide.api.access.caller import ROLES, Caller
+from riptide.api.endpoints.keys import router
+from riptide.api.permits import permit
+from riptide.api.problems import MEDIA_TYPE
 from riptide.reads.aio_client import aconnect
 from tests.support.deployment import Deployment
 
-ROLES = ("viewer", "operator", "admin", "tenant")
 ROOT_PATH = "/behind"
 
 
-async def _problem(_: Request, problem: Any) -> Response:
-    return Response(problem.body(), problem.status, dict(problem.headers), MEDIA_TYPE)
-
-
-async def _invalid(_: Request, error: Any) -> Response:
-    return Response(str(error), 422)
-
-
 def make_app(access: Access) -> FastAPI:
-    app = FastAPI(exception_handlers={Problem: _problem, InvalidInput: _invalid})
+    app = FastAPI()
+    errors.install(app)
     app.include_router(router)
     app.state.access = access
 
     @app.get("/of/{whose}")
-    async def of_tenant(caller: Annotated[Caller, Depends(needs("tenants:read", of="whose"))]) -> str:
+    async def of_tenant(caller: Annotated[Caller, permit("tenants:read", of="whose")]) -> str:
         return caller.id
 
     @app.get("/asked")
-    async def asked(caller: Annotated[Caller, Depends(needs("cache:read", of="tenant"))]) -> str:
+    async def asked(caller: Annotated[Caller, permit("cache:read", of="tenant")]) -> str:
         return caller.id
 
     return app
@@ -61,7 +53,7 @@ async def web(on_valkey: Deployment) -> AsyncIterator[Web]:
         access = Access(rt)
         for tenant in ("acme", "globex"):
             await rt.tenants.create(tenant)
-        texts = {
+        texts: dict[str, str] = {
             role: (await access.create(role, role=role, tenant="acme" if role == "tenant" else None)).text
             for role in ROLES
         }
@@ -141,6 +133,13 @@ async def test_nobody_gives_what_they_do_not_have(web: Web) -> None:
     assert (await web("POST", f"/admin/keys/{full}/rotate", text)).status_code == 403
 
 
+async def test_pages_are_those_of_other_lists(web: Web) -> None:
+    first = (await web("GET", "/admin/keys", params={"limit": 1})).json()
+    rest = (await web("GET", "/admin/keys", params={"cursor": first["cursor"]})).json()
+    assert (len(first["keys"]), len(rest["keys"]), rest["cursor"]) == (1, 2, None)
+    assert {one["name"] for one in first["keys"] + rest["keys"]} == {"viewer", "operator", "admin"}
+
+
 def test_what_is_no_permission() -> None:
     with pytest.raises(KeyError):
-        needs("everything")
+        permit("everything")

@@ -9,7 +9,7 @@ import pytest
 import riptide
 from riptide.errors import InvalidInput, ServerRefused
 from tests.integration.api.middleware.conftest import Host, settings_of
-from tests.support.asgi import Answer, call_wsgi, get
+from tests.support.asgi import Answer, call, call_wsgi, get, scope_of
 from tests.support.deployment import Deployment
 
 Ask = Callable[..., Awaitable[Answer]]
@@ -117,8 +117,6 @@ async def test_the_host_may_take_its_time_to_tell(host: Host) -> None:
 
 
 async def test_two_headers_are_none(host: Host) -> None:
-    from tests.support.asgi import call, scope_of
-
     scope = scope_of("/", {"x-tenant-id": "acme"})
     scope["headers"] *= 2
     assert (

@@ -12,7 +12,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 
 import riptide
-from tests.integration.api.middleware.conftest import Host
+from tests.integration.api.middleware.conftest import Host, published
 from tests.support.asgi import call, get, scope_of
 
 HERE = Path(__file__)
@@ -188,8 +188,6 @@ async def test_time_is_measured_until_the_last_piece(host: Host) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
         await asyncio.sleep(0.5)
-
-    from tests.integration.api.middleware.conftest import published
 
     began = asyncio.get_running_loop().time()
     await get(riptide.TenantMiddleware(app, rt=host.rt, keys=False), x_tenant_id="acme")

@@ -8,6 +8,7 @@ import pytest
 
 import riptide
 from riptide.api.access.access import Access
+from riptide.api.access.text import new_text
 from riptide.reads import flushing
 from tests.integration.api.middleware.conftest import Host, settings_of
 from tests.servers import ServerProcess
@@ -55,8 +56,6 @@ async def test_whom_each_key_may_act_for(service: Any, host: Host) -> None:
 
 async def test_a_key_that_somebody_made_up_takes_nothing_of_a_quota(service: Any, host: Host) -> None:
     mine = await key(host, "tenant", "tiny")
-    from riptide.api.access.text import new_text
-
     forged = new_text(mine.removeprefix("rt_").rpartition("_")[0])
     for _ in range(5):
         assert (await ask(service, forged, "tiny")).status == 401

@@ -21,6 +21,7 @@ from riptide.api.access.verify import Refused, Verdict
 from riptide.clock import SystemClock
 from riptide.config import ApiSettings, SecuritySettings, Settings
 from riptide.store.operation import Call
+from tests.support.clock import StillClock
 
 ISSUER, AUDIENCE = "https://id.example", "riptide"
 ED, OTHER_ED = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
@@ -191,17 +192,6 @@ def test_without_roles_any_will_do(key_file: Path) -> None:
     assert found.may("tenants:write")
 
 
-class _Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def now_ms(self) -> int:
-        return 0
-
-
 class _Source:
     """A key set that is rotated, or cannot be reached, and how often it was read."""
 
@@ -217,7 +207,7 @@ class _Source:
 
 
 def test_the_set_is_read_again_for_an_unknown_key_now_and_then() -> None:
-    api, clock, source = settings("keys.json", jwt_retry_seconds=30).api, _Clock(), _Source()
+    api, clock, source = settings("keys.json", jwt_retry_seconds=30).api, StillClock(), _Source()
     found = KeySet(api, clock, source)
 
     def find(kid: str) -> bool:
@@ -242,7 +232,7 @@ def test_the_set_is_read_again_for_an_unknown_key_now_and_then() -> None:
 def test_a_set_that_was_never_read() -> None:
     source = _Source()
     source.keys = None
-    found = KeySet(settings("keys.json").api, _Clock(), source)
+    found = KeySet(settings("keys.json").api, StillClock(), source)
     for _ in range(3):
         assert found.is_due("1")
         with pytest.raises(KeySetUnavailable):

@@ -7,28 +7,18 @@ import pytest
 from riptide.api.access.caller import Caller
 from riptide.api.access.tries import MOST_CLIENTS, OTHERS, Remembered, Tries, client_name
 from riptide.config import ApiSettings
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def now_ms(self) -> int:
-        return int(self.seconds * 1000)
+from tests.support.clock import StillClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> StillClock:
+    return StillClock(1000.0)
 
 
 SETTINGS = ApiSettings(failed_tries=3, failed_tries_seconds=10)
 
 
-def test_who_failed_too_often_waits_until_the_window_is_over(clock: Clock) -> None:
+def test_who_failed_too_often_waits_until_the_window_is_over(clock: StillClock) -> None:
     tries = Tries(SETTINGS, clock)
     for _ in range(3):
         assert tries.wait_seconds("10.0.0.1") == 0
@@ -39,7 +29,7 @@ def test_who_failed_too_often_waits_until_the_window_is_over(clock: Clock) -> No
     assert tries.wait_seconds("10.0.0.1") == 0
 
 
-def test_each_window_is_told_once_with_its_counts(clock: Clock) -> None:
+def test_each_window_is_told_once_with_its_counts(clock: StillClock) -> None:
     tries = Tries(SETTINGS, clock)
     for client, why in (("a", "unknown"), ("a", "unknown"), ("a", "revoked"), ("b", "expired")):
         tries.failed(client, why)
@@ -52,7 +42,7 @@ def test_each_window_is_told_once_with_its_counts(clock: Clock) -> None:
     assert [one.client for one in tries.take_reports(all_of_them=True)] == ["c"]
 
 
-def test_however_many_clients_there_are(clock: Clock) -> None:
+def test_however_many_clients_there_are(clock: StillClock) -> None:
     tries = Tries(SETTINGS, clock)
     for number in range(MOST_CLIENTS + 500):
         tries.failed(f"client {number}", "unknown")
@@ -70,7 +60,7 @@ def test_however_many_clients_there_are(clock: Clock) -> None:
     assert len(tries.take_reports()) <= 80
 
 
-def test_callers_are_remembered_for_a_while(clock: Clock) -> None:
+def test_callers_are_remembered_for_a_while(clock: StillClock) -> None:
     known, caller = Remembered(SETTINGS, clock), Caller("1", "a", "viewer")
     known.add("d", caller)
     clock.seconds += SETTINGS.remember_seconds

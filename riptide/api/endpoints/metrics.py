@@ -2,10 +2,11 @@
 
 import asyncio
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from riptide.api.access.depends import needs
-from riptide.api.problems import MEDIA_TYPE, Problem
+from riptide.api.documented import answers
+from riptide.api.permits import permit
+from riptide.api.problems import Problem
 from riptide.metrics import CONTENT_TYPE
 
 router = APIRouter(tags=["metrics"])
@@ -13,13 +14,10 @@ router = APIRouter(tags=["metrics"])
 
 @router.get(
     "/metrics",
-    dependencies=[Depends(needs("metrics:read"))],
+    dependencies=[permit("metrics:read")],
     response_class=Response,
     summary="All metrics as Prometheus's text",
-    responses={
-        200: {"content": {"text/plain": {"example": "riptide_server_up 1.0\n"}}},
-        404: {"description": "Metrics are off.", "content": {MEDIA_TYPE: {}}},
-    },
+    responses=answers(404, also={200: {"content": {"text/plain": {"example": "riptide_server_up 1.0\n"}}}}),
 )
 async def metrics(request: Request) -> Response:
     """Never waits for the server beyond the first time: it serves what was asked for last. Refused with
