@@ -204,13 +204,17 @@ class Members:
         """Remove members; with `silent_ms`, only those that have not beaten for so long."""
         return _FORGET.call(self._keys, [silent_ms, *members], int)
 
-    def newest_served(self, kind: str, lease_ms: int) -> Operation[int]:
-        """The newest version of a body of `kind` that a living member reads; 0 if none serves that type."""
+    def newest_served(self, kind: str, lease_ms: int, member: str) -> Operation[int]:
+        """The newest version of a body of `kind` that a living member reads; 0 if none serves that type.
+
+        `member` asks; as long as it has not been beating for a lease itself, whoever is silent lives.
+        """
 
         def parse(reply: Any) -> int:
             return max((_version(about, kind) for about in reply), default=0)
 
-        return _LIVING.call([self._beats, self._keys[2]], [lease_ms], parse)
+        _, since, about = self._keys
+        return _LIVING.call([self._beats, about, since], [lease_ms, member], parse)
 
     def is_member(self, name: str) -> Operation[bool]:
         return Operation(("ZSCORE", self._beats, name), lambda reply: reply is not None)

@@ -118,7 +118,7 @@ class Worker:
 
     async def _newest_served(self, kind: str) -> int:
         lease_ms = round(self._settings.workers.lease_seconds * 1000)
-        return await self._store.run(self._ground.members.newest_served(kind, lease_ms))
+        return await self._store.run(self._ground.members.newest_served(kind, lease_ms, self.name))
 
     @property
     def name(self) -> str:

@@ -31,7 +31,7 @@ class Effect(Command):
     seconds: float = 0
     #: async | block (holds the event loop) | ignore (swallows its cancellation) | stubborn (each of them)
     #: thread (blocks a thread, which nobody can end)
-    #: first, block-first (takes its time at the first attempt only)
+    #: first, block-first, second (takes its time at that attempt only)
     #: progress (says when half of it is over) | behind (buffers a write of its id as well)
     how: str = "async"
     #: "", or what becomes of it: retry, dead, skip, error, exit, result,
@@ -73,7 +73,8 @@ async def bulk(batch: Sequence[Job], ctx: Any) -> None:
 async def _one(job: Job, ctx: Any) -> None:
     command: Effect = job.command
     await _send(ctx, "RPUSH", f"{command.into}:starts", f"{job.id} {job.attempt} {os.getpid()} {time.time()}")
-    if not command.how.endswith("first") or job.attempt == 1:
+    at = 1 if command.how.endswith("first") else 2 if command.how == "second" else job.attempt
+    if job.attempt == at:
         await _spend(job, command)
     if command.end == "dead-later" and job.attempt > 1:
         raise Dead("as asked")

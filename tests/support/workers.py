@@ -19,6 +19,7 @@ from riptide.reads.aio_client import AsyncRipTide
 from riptide.reads.assembly import assemble
 from riptide.store.aio import open_async_store
 from riptide.store.sync import open_store
+from riptide.streams.message import Ref
 from riptide.streams.registry import CommandType, Handler
 from riptide.streams.worker import Worker
 from tests.support import commands
@@ -70,6 +71,23 @@ async def _joined(rt: AsyncRipTide, worker: Worker, task: asyncio.Task[None]) ->
         return await rt.store.run(worker._ground.members.is_member(worker.name))
 
     await aeventually(is_member, "the worker to join")
+
+
+async def rests(worker: Worker, *kinds: str) -> None:
+    """Wait until `worker` knows that these types rest, and no others, and waits for none of them."""
+
+    async def told() -> bool:
+        waits = {stream.kind for reader in worker._readers for stream in reader._waiting_for}
+        return worker._readers.resting == set(kinds) and waits.isdisjoint(kinds)
+
+    await aeventually(told, f"the worker to rest {kinds}")
+
+
+async def make_due(deployment: Deployment, worker: Worker, ref: Ref) -> None:
+    """Have `worker` put back what waits for its time or a retry, as if that had come."""
+    retries = deployment.keys.retry(ref.kind, ref.partition)
+    assert deployment.client.zadd(retries, {ref.entry_id: 1}, xx=True, ch=True) == 1
+    await worker._retries.promote_all()
 
 
 class WorkerProcess:

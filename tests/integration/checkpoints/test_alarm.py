@@ -25,11 +25,14 @@ def test_a_server_whose_memory_is_used_up(
     deployment.client.hset(deployment.keys.record("acme"), mapping={"incarnation": "0" * 16, "revision": 1})
     used = deployment.client.info("memory")["used_memory"]
     deployment.client.config_set("maxmemory", used // 2)
+    began = int(deployment.server_seconds()) // 3600
     for _ in range(2):
         why = Alarm(settings).look()
         assert why is not None
         assert "% of its memory" in why
-    (made,) = Shelf(settings).list()[0]
-    assert (made.kind, made.tenants) == ("emergency", 1)
-    assert "% of its memory" in made.note
+    found = Shelf(settings).list()[0]
+    assert 1 <= len(found) <= int(deployment.server_seconds()) // 3600 - began + 1
+    for made in found:
+        assert (made.kind, made.tenants) == ("emergency", 1)
+        assert "% of its memory" in made.note
     deployment.close()

@@ -55,13 +55,15 @@ async def test_they_are_scheduled_once_however_many_processes_run(
     async def some() -> bool:
         return len(await asyncio.to_thread(Shelf(settings).ids)) >= 3
 
+    first = int(on_valkey.server_seconds())
     async with running_worker(settings, TYPES), running_worker(settings, TYPES):
         await aeventually(some, "three slots")
-    commands = on_valkey.entries("checkpoint")
+    # What was put back stands there once more.
+    commands = [entry for _, entry, fields in on_valkey.entries("checkpoint") if b"src" not in fields]
     made, problems = Shelf(settings).list()
     assert not problems
     assert {one.kind for one in made} == {"scheduled"}
     assert len(made) <= len(commands)
-    seconds = {int(entry.partition("-")[0]) // 1000 for _, entry, _ in commands}
-    first, last = min(seconds), max(seconds)
+    # A slot may be published late, but not before its time.
+    last = max(int(entry.partition("-")[0]) // 1000 for entry in commands)
     assert len(commands) <= last - first + 1, "more commands than slots"

@@ -91,4 +91,4 @@ def _says(settings: Settings, checkpoint: str) -> None:
 
 
 def _keys(deployment: Deployment) -> list[bytes]:
-    return list(deployment.client.scan_iter(f"{deployment.prefix}:*"))
+    return list(deployment.client.scan_iter(f"{deployment.prefix}:*", count=5000))

@@ -113,7 +113,7 @@ def test_what_ended_meanwhile_stays_ended(deployment: Deployment, tmp_path: Path
     with riptide.connect(config=settings) as rt:
         rt.tenants.create("acme")
         lasting = rt.sessions.create("ada", {"n": 1}, tenant="acme", ttl=900)
-        brief = [rt.sessions.create("ada", {"x": "x" * 500}, tenant="acme", ttl=2) for _ in range(2)]
+        brief = [rt.sessions.create("ada", {"x": "x" * 500}, tenant="acme", ttl=5) for _ in range(2)]
         spill(rt)
         made = rt.checkpoints.create()
         assert made.keys["sessions"] == 3

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fixtures import deployment, on_valkey
+from tests.support.fixtures import alone, deployment, on_valkey
 
-__all__ = ["deployment", "on_valkey"]
+__all__ = ["alone", "deployment", "on_valkey"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,7 @@
-"""A purge that ends at any of its calls, before or after it was carried out, and is run again."""
+"""A purge that ends at any of its calls, before or after it was carried out, and is run again.
+
+On servers of their own: a purge looks at all keys of a server, of which other tests leave many.
+"""
 
 import random
 import secrets
@@ -114,8 +117,8 @@ def strike(template: Template, number: int, when: When) -> tuple[list[str], bool
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_every_call(on_valkey: Deployment, rng: random.Random, when: When) -> None:
-    template = Template(on_valkey)
+def test_every_call(alone: Deployment, rng: random.Random, when: When) -> None:
+    template = Template(alone)
     calls, _ = strike(template, -1, when)
     chosen = range(rng.randrange(_STEP), len(calls), _STEP)
     struck = sum(strike(template, number, when)[1] for number in chosen)
@@ -159,11 +162,9 @@ class Slow:
         return True
 
 
-def test_who_comes_back_late_removes_nothing_of_a_new_tenant(
-    on_valkey: Deployment, rng: random.Random
-) -> None:
+def test_who_comes_back_late_removes_nothing_of_a_new_tenant(alone: Deployment, rng: random.Random) -> None:
     """A worker that was stopped in the midst of a purge, which another one has ended meanwhile."""
-    template = Template(on_valkey)
+    template = Template(alone)
     steps, stopped, unfinished = rng.randrange(_STEP), 0, True
     while unfinished:
         deployment = template.copy()

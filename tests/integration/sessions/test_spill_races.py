@@ -42,6 +42,7 @@ def test_no_update_is_lost_and_no_read_goes_back(
         ids = [rt.sessions.create("ada", TEXT, tenant="acme").id for _ in range(SESSIONS)]
         writers = [Writer(rt, f"f{n}", [rng.choice(ids) for _ in range(ROUNDS)]) for n in range(WRITERS)]
         ended = threading.Event()
+        spill(rt)  # so that something comes back, whoever is first
 
         def keep_spilling() -> None:
             while not ended.is_set():

@@ -276,6 +276,7 @@ def test_a_rate_is_kept(on_valkey: Deployment, monkeypatch: pytest.MonkeyPatch) 
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     keys = on_valkey.keys
+    started = time.monotonic()  # before it takes the time itself
     work = Replay(
         Streams(store, keys, ["noop"]),
         Selection(types=("noop",)),
@@ -284,7 +285,6 @@ def test_a_rate_is_kept(on_valkey: Deployment, monkeypatch: pytest.MonkeyPatch) 
         judging=False,
         rate=100,
     )
-    started = time.monotonic()
     work.run(lambda: None, lambda _: None)
     # Sleeping takes no time here, so the last pause is what all of them together would have been.
     assert len(slept) == 5

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,11 +11,13 @@ import riptide
 from riptide.errors import InvalidInput
 from riptide.reads.aio_client import AsyncRipTide
 from riptide.store.keys import GROUP, PARTITIONS
+from riptide.streams.job import Job
 from riptide.streams.message import Ref
-from tests.support.commands import Effect, Noop
+from riptide.streams.registry import Handler
+from tests.support.commands import Effect, Noop, effect
 from tests.support.deployment import SHORT, Deployment
 from tests.support.waiting import PATIENCE, aeventually
-from tests.support.workers import running_worker
+from tests.support.workers import command_types, make_due, rests, running_worker
 
 
 @pytest.fixture
@@ -75,14 +77,11 @@ async def test_what_has_been_put_back(deployment: Deployment, rt: AsyncRipTide) 
     """Its entry has another id then; status and cancel find it."""
     into, settings = deployment.prefix, deployment.settings(**SHORT)
     async with running_worker(settings) as worker:
-        again = await rt.publish(Effect(into=into, end="retry", retry_seconds=1))
+        again = await rt.publish(Effect(into=into, end="retry", retry_seconds=3600))
         await has_state(rt, again, "retrying")
         await rt.pause("effect")
-
-        async def told() -> bool:
-            return worker._readers.resting == {"effect"}
-
-        await aeventually(told, "the pause")
+        await rests(worker, "effect")
+        await make_due(deployment, worker, again)
         await has_state(rt, again, "queued")
         status = await rt.status(again)
         assert (status.attempts, status.error) == (1, "Retry: as asked")
@@ -97,27 +96,26 @@ async def test_what_has_been_put_back(deployment: Deployment, rt: AsyncRipTide) 
 
 
 async def test_what_runs_and_what_has_ended_is_left_alone(deployment: Deployment, rt: AsyncRipTide) -> None:
-    into = deployment.prefix
-    async with running_worker(deployment.settings()) as worker:
-        runs = await rt.publish(Effect(into=into, seconds=1))
+    into, begun, go_on = deployment.prefix, [asyncio.Event(), asyncio.Event()], asyncio.Event()
 
-        async def begun() -> bool:
-            return len(deployment.starts(into)) == 1
+    async def handle(batch: Sequence[Job], ctx: Any) -> None:
+        [job] = batch
+        if not go_on.is_set() and job.attempt == job.command.until_attempt:
+            begun[job.attempt - 1].set()
+            await go_on.wait()
+        await effect(batch, ctx)
 
-        await aeventually(begun, "its start")  # until then it may be handed back
+    async with running_worker(deployment.settings(), command_types({"effect": Handler(handle)})) as worker:
+        runs = await rt.publish(Effect(into=into, until_attempt=1))
+        await begun[0].wait()  # until then it may be handed back
         assert (await rt.status(runs)).worker == worker.name
         assert (await rt.cancel(runs)).state == "running"
-        runs_again = await rt.publish(
-            Effect(into=into, end="retry", retry_seconds=0.01, seconds=1, until_attempt=2)
-        )
-
-        async def second() -> bool:
-            return len(deployment.starts(into)) == 3
-
-        await aeventually(second, "the second attempt")
+        runs_again = await rt.publish(Effect(into=into, end="retry", retry_seconds=0.01, until_attempt=2))
+        await begun[1].wait()
         status = await rt.status(runs_again)
         assert (status.state, status.attempts, status.worker) == ("running", 2, worker.name)
         assert (await rt.cancel(runs_again)).state == "running"
+        go_on.set()
         assert (await rt.wait(runs, PATIENCE)).state == "done"
         assert (await rt.wait(runs_again, PATIENCE)).state == "done"
         ends = {"": "done", "result": "done", "skip": "skipped", "dead": "dead"}

@@ -15,9 +15,9 @@ from riptide.reads.aio_client import AsyncRipTide
 from riptide.store.keys import PARTITIONS
 from riptide.streams.message import Ref
 from tests.support.commands import Effect, Noop
-from tests.support.deployment import SHORT, Deployment
+from tests.support.deployment import SHORT, TYPES, Deployment
 from tests.support.waiting import PATIENCE, aeventually
-from tests.support.workers import WorkerProcess, running_worker
+from tests.support.workers import WorkerProcess, rests, running_worker
 
 
 @pytest.fixture
@@ -61,12 +61,6 @@ async def test_it_starts_when_it_is_due(deployment: Deployment, rt: AsyncRipTide
         absolute = deployment.add("effect", {"body": body, "due": now + 2000})
         due_ms[Ref("effect", PARTITIONS[0], absolute)] = now + 2000
 
-        await moved(deployment, "effect", len(due_ms))
-        first = next(iter(by_delay))
-        status = await rt.status(first)
-        assert (status.state, status.attempts, status.error) == ("scheduled", 0, None)
-        assert status.due_ms == due_ms[first]
-        assert (await rt.wait(first, 0.01)).state == "scheduled"
         for ref in due_ms:
             ended = await rt.wait(ref, PATIENCE)
             assert (ended.state, ended.value) == ("done", {"attempt": 1}), "no start was counted before"
@@ -74,6 +68,16 @@ async def test_it_starts_when_it_is_due(deployment: Deployment, rt: AsyncRipTide
     assert started.keys() == due_ms.keys()
     assert [ref for ref, ms in due_ms.items() if started[ref] < ms] == [], "started too early"
     assert deployment.at_rest("effect")
+
+
+async def test_what_is_said_of_one_that_waits(deployment: Deployment, rt: AsyncRipTide) -> None:
+    async with running_worker(deployment.settings(**SHORT)):
+        ref = await rt.publish(Noop(), delay=3600)
+        await moved(deployment, "noop", 1)
+        status = await rt.status(ref)
+        assert (status.state, status.attempts, status.error) == ("scheduled", 0, None)
+        assert status.due_ms == int(ref.entry_id.partition("-")[0]) + 3_600_000
+        assert (await rt.wait(ref, 0.01)).state == "scheduled"
 
 
 def _starts(deployment: Deployment) -> Iterator[tuple[Ref, float]]:
@@ -128,8 +132,8 @@ async def test_the_worker_that_put_it_off_is_killed(
     with WorkerProcess(deployment, tmp_path, **SHORT) as first:
         refs = [await rt.publish(Effect(into=into, end="result"), delay=5) for _ in range(3)]
         await moved(deployment, "effect", 3)
+        first.kill()  # before it is time
         async with running_worker(deployment.settings(**SHORT)):
-            first.kill()
             for ref in refs:
                 assert (await rt.wait(ref, PATIENCE)).value == {"attempt": 1}
     for ref, started in _starts(deployment):
@@ -150,11 +154,16 @@ async def test_the_worker_that_put_it_off_leaves(on_valkey: Deployment) -> None:
         second._retries.promote_all = noted  # type: ignore[method-assign]
         async with running_worker(settings):
             await rt.quiet(second.name)
-            ref = await rt.publish(Noop(), delay=2)
+            await rests(second, *TYPES)
+            ref = await rt.publish(Noop(), delay=5)
             await moved(on_valkey, "noop", 1)
             await rt.end_quiet(second.name)
         assert (await rt.wait(ref, PATIENCE)).state == "done"
-        assert retries
+
+        async def heard() -> bool:
+            return bool(retries)
+
+        await aeventually(heard, "it to hear that another one has left")
 
 
 async def test_hundreds_are_due_at_once(deployment: Deployment, rt: AsyncRipTide) -> None:
@@ -172,11 +181,7 @@ async def test_what_is_handed_back_before_it_was_put_off_still_waits(
     """A worker that stops, or whose type is paused, gives it back without having looked at it."""
     async with running_worker(deployment.settings(**SHORT)) as worker:
         await rt.pause("effect")
-
-        async def told() -> bool:
-            return worker._readers.resting == {"effect"}
-
-        await aeventually(told, "the pause")
+        await rests(worker, "effect")
         ref = await rt.publish(Effect(into=deployment.prefix), delay=3600)
         key = deployment.keys.commands("effect", ref.partition)
         deployment.client.xreadgroup("workers", worker.name, {key: ">"})

@@ -22,7 +22,7 @@ from riptide.streams.triage import Triage
 from tests.support.commands import Effect, Noop
 from tests.support.deployment import SHORT, Deployment
 from tests.support.waiting import PATIENCE, aeventually, eventually
-from tests.support.workers import WorkerProcess, command_types, running_worker
+from tests.support.workers import WorkerProcess, command_types, make_due, running_worker
 
 FORGED = pack_fields([b"body", b'{"n":8}'])
 
@@ -42,13 +42,13 @@ async def test_it_is_a_dead_letter_of_its_own(deployment: Deployment) -> None:
         job = batch[0]
         ran.append((job.command.n, job.attempt))
         if job.attempt == 1:
-            raise Retry("wait", delay=1.0)
+            raise Retry("wait", delay=3600)
         again.set()
         await end.wait()
 
     async with (
         await riptide.aconnect(config=deployment.settings()) as rt,
-        running_worker(deployment.settings(), command_types({"noop": Handler(handle)})),
+        running_worker(deployment.settings(), command_types({"noop": Handler(handle)})) as worker,
     ):
         honest = await rt.publish(Noop(n=7), tenant="acme")
 
@@ -59,6 +59,7 @@ async def test_it_is_a_dead_letter_of_its_own(deployment: Deployment) -> None:
         forged = [forge(deployment, honest)]
         assert (await rt.wait(forged[-1], PATIENCE)).state == "dead"
         assert not (await rt.status(honest)).final
+        await make_due(deployment, worker, honest)
         await asyncio.wait_for(again.wait(), PATIENCE)
         forged.append(forge(deployment, honest))
         assert (await rt.wait(forged[-1], PATIENCE)).state == "dead"
@@ -91,7 +92,7 @@ def test_one_that_was_put_back_and_taken_over_counts(deployment: Deployment, tmp
     into = deployment.prefix
     with riptide.connect(config=deployment.settings()) as rt:
         with WorkerProcess(deployment, tmp_path, **SHORT) as dying:
-            ref = rt.publish(Effect(into=into, end="retry", seconds=1, until_attempt=2))
+            ref = rt.publish(Effect(into=into, how="second", end="retry", seconds=3600, until_attempt=2))
             eventually(lambda: len(deployment.starts(into)) == 2, "the second start")
             dying.kill()
         with WorkerProcess(deployment, tmp_path, **SHORT):

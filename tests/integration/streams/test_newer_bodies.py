@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any, ClassVar
 
+import riptide
 from riptide.store.keys import PARTITIONS
 from riptide.streams.members import Members, introduce
 from riptide.streams.registry import CommandType
@@ -50,8 +51,8 @@ async def test_old_and_new_workers_side_by_side(deployment: Deployment) -> None:
 
         await aeventually(done, "all to be done")
         served = new._ground.members.newest_served
-        assert await new._store.run(served("effect", 1000)) == 2
-        assert await new._store.run(served("bulk", 1000)) == 0
+        assert await new._store.run(served("effect", 1000, new.name)) == 2
+        assert await new._store.run(served("bulk", 1000, new.name)) == 0
     assert deployment.letters("effect") == []
     attempts = [attempt for _, attempt, _ in deployment.starts(deployment.prefix)]
     assert attempts == [1] * 2 * COUNT, "going back counts as no start"
@@ -65,7 +66,7 @@ async def test_only_the_living_count(deployment: Deployment) -> None:
         await old._store.run(members.beat("ghost.1.x", 1000, introduce("worker", {"effect": 2}, 0)))
 
         async def forgotten() -> bool:
-            return await old._store.run(members.newest_served("effect", 1000)) == 1
+            return await old._store.run(members.newest_served("effect", 1000, old.name)) == 1
 
         await aeventually(forgotten, "a lease to pass")
         await asyncio.to_thread(add, deployment, 2)
@@ -77,3 +78,40 @@ async def test_only_the_living_count(deployment: Deployment) -> None:
     letters = deployment.letters("effect")
     assert {letter[b"reason"] for letter in letters} == {b"unknown-version"}
     assert {letter[b"attempts"] for letter in letters} == {b"0"}
+
+
+async def test_who_was_silent_itself_takes_nobody_for_dead(deployment: Deployment) -> None:
+    """After a pause of the machine, or an outage of the server, all look dead: whoever asks first must not
+    bury what another one reads."""
+    lease_ms, members = 50, Members(deployment.keys)
+
+    async def beat(name: str, version: int) -> None:
+        about = introduce("worker", {"effect": version}, 0)
+        await rt.store.run(members.beat(name, lease_ms, about))
+
+    async def newest() -> int:
+        return await rt.store.run(members.newest_served("effect", lease_ms, "old.1.x"))
+
+    async def silence() -> None:
+        """Nobody beats for a lease."""
+        end = deployment.server_seconds() + lease_ms / 1000
+
+        async def over() -> bool:
+            return deployment.server_seconds() > end
+
+        await aeventually(over, "a lease to pass")
+
+    async def has_judged() -> bool:
+        await beat("old.1.x", 1)
+        return await newest() == 1
+
+    async with await riptide.aconnect(config=deployment.settings()) as rt:
+        await beat("new.1.x", 2)
+        await beat("old.1.x", 1)
+        await silence()
+        assert await newest() == 2
+        await beat("old.1.x", 1)
+        assert await newest() == 2, "the others have had no time to beat again"
+        await aeventually(has_judged, "a lease without a gap")
+        await silence()
+        assert await newest() == 2, "it has been silent once more"

@@ -1,8 +1,9 @@
 """Paused types and quiet workers: what runs ends, and nothing else is started."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,21 +11,13 @@ import riptide
 from riptide.errors import InvalidInput, UnknownCommand
 from riptide.reads.aio_client import AsyncRipTide
 from riptide.store.keys import GROUP
-from riptide.streams.worker import Worker
+from riptide.streams.job import Job
+from riptide.streams.registry import Handler
 from tests.servers import ServerProcess
-from tests.support.commands import Effect, Noop
-from tests.support.deployment import SHORT, Deployment
+from tests.support.commands import HANDLERS, Effect, Noop
+from tests.support.deployment import SHORT, TYPES, Deployment
 from tests.support.waiting import PATIENCE, aeventually
-from tests.support.workers import WorkerProcess, running_worker
-
-
-async def rests(worker: Worker, *kinds: str) -> None:
-    """Wait until `worker` knows that these types rest, and no others."""
-
-    async def told() -> bool:
-        return worker._readers.resting == set(kinds)
-
-    await aeventually(told, f"the worker to rest {kinds}")
+from tests.support.workers import WorkerProcess, command_types, make_due, rests, running_worker
 
 
 async def is_alive(rt: AsyncRipTide) -> None:
@@ -78,38 +71,35 @@ async def test_a_worker_that_comes_later_knows_of_it(deployment: Deployment) -> 
 
 async def test_what_a_dead_worker_held_is_not_started_either(deployment: Deployment, tmp_path: Path) -> None:
     into, settings = deployment.prefix, deployment.settings(**SHORT)
-    async with await riptide.aconnect(config=settings) as rt, running_worker(settings) as worker:
-        with WorkerProcess(deployment, tmp_path, commands=["effect"], **SHORT) as other:
-            await rt.quiet(worker.name)
-            await rests(worker, "noop", "effect", "bulk")
-            refs = [await rt.publish(Effect(into=into, how="first", seconds=60)) for _ in range(3)]
+    async with await riptide.aconnect(config=settings) as rt:
+        with WorkerProcess(deployment, tmp_path, commands=["effect"], **SHORT):
+            refs = [await rt.publish(Effect(into=into, how="first", seconds=3600)) for _ in range(3)]
 
             async def begun() -> bool:
                 return len(deployment.starts(into)) == 3
 
             await aeventually(begun, "the starts")
             await rt.pause("effect")
-            await rt.end_quiet(worker.name)
-            await rests(worker, "effect")
-            other.kill()
+        # It is dead before another one comes, who might think so although it lives.
+        async with running_worker(settings) as worker:
 
-        async def forgotten() -> bool:
-            return deployment.members() == [worker.name] and deployment.pending("effect") == {}
+            async def forgotten() -> bool:
+                return deployment.members() == [worker.name] and deployment.pending("effect") == {}
 
-        await aeventually(forgotten, "the takeover")
-        await is_alive(rt)
-        assert len(deployment.starts(into)) == 3
-        assert {(await rt.status(ref)).state for ref in refs} == {"queued"}
-        await rt.resume("effect")
-        for ref in refs:
-            assert (await rt.wait(ref, PATIENCE)).state == "done"
+            await aeventually(forgotten, "the takeover")
+            await is_alive(rt)
+            assert len(deployment.starts(into)) == 3
+            assert {(await rt.status(ref)).state for ref in refs} == {"queued"}
+            await rt.resume("effect")
+            for ref in refs:
+                assert (await rt.wait(ref, PATIENCE)).state == "done"
         assert sorted(attempt for _, attempt, _ in deployment.starts(into)) == [1, 1, 1, 2, 2, 2]
 
 
 async def test_a_retry_and_a_lost_delivery_wait_too(deployment: Deployment) -> None:
     into, settings = deployment.prefix, deployment.settings(**SHORT)
     async with await riptide.aconnect(config=settings) as rt, running_worker(settings) as worker:
-        retried = await rt.publish(Effect(into=into, end="retry", until_attempt=2, retry_seconds=1.5))
+        retried = await rt.publish(Effect(into=into, end="retry", until_attempt=2, retry_seconds=3600))
 
         async def retrying() -> bool:
             return (await rt.status(retried)).state == "retrying"
@@ -130,7 +120,8 @@ async def test_a_retry_and_a_lost_delivery_wait_too(deployment: Deployment) -> N
             return deployment.unread("effect") == 2
 
         await aeventually(handed_back, "the lost delivery to be handed back")
-        await aeventually(due, "the retry to be due")
+        await make_due(deployment, worker, retried)
+        await aeventually(due, "both to be back in their streams")
         await is_alive(rt)
         assert len(deployment.starts(into)) == 1
         await rt.resume("effect")
@@ -156,53 +147,57 @@ async def test_pauses_outlive_the_server(private_server: Callable[..., ServerPro
 
 
 async def test_a_quiet_worker_leaves_the_work_to_others(deployment: Deployment) -> None:
-    settings = deployment.settings(**SHORT)
+    settings, ran = deployment.settings(**SHORT), []
+
+    async def handle(batch: Sequence[Job], ctx: Any) -> None:
+        ran.append(ctx.name)
+
+    async def run_by() -> set[str]:
+        """Who carries out some commands."""
+        ran.clear()
+        refs = [await rt.publish(Effect(into="x")) for _ in range(30)]
+        for ref in refs:
+            assert (await rt.wait(ref, PATIENCE)).state == "done"
+        return set(ran)
+
+    types = command_types(HANDLERS | {"effect": Handler(handle)})
     async with (
         await riptide.aconnect(config=settings) as rt,
-        running_worker(settings) as calm,
-        running_worker(settings) as busy,
+        running_worker(settings, types, name="calm") as calm,
+        running_worker(settings, types, name="busy") as busy,
     ):
         assert {member.name for member in await rt.workers()} == {calm.name, busy.name}
         first = calm.name
         assert (await rt.quiet(first)).name == first
-        await rests(calm, "noop", "effect", "bulk")
-        assert await _run_by(rt, deployment, 30) == {busy.name}
+        await rests(calm, *TYPES)
+        assert await run_by() == {"busy"}
         calm._consumer.was_fenced(calm.name)
 
         async def renewed() -> bool:
             return calm.name != first and calm.name in deployment.members()
 
         await aeventually(renewed, "its next name")
-        assert await _run_by(rt, deployment, 30) == {busy.name}, "it is the process that is quiet"
+        assert await run_by() == {"busy"}, "it is the process that is quiet"
         states = {member.name: member.quiet_by is not None for member in await rt.workers()}
         assert (states[calm.name], states[busy.name]) == (True, False)
         assert await rt.end_quiet(calm.name)
         assert not await rt.end_quiet(calm.name)
         await rests(calm)
         await rt.quiet(busy.name)
-        await rests(busy, "noop", "effect", "bulk")
-        assert await _run_by(rt, deployment, 30) == {calm.name}
+        await rests(busy, *TYPES)
+        assert await run_by() == {"calm"}
     assert deployment.client.hlen(deployment.keys.control("quiet")) == 0, "who leaves is forgotten"
 
 
-async def _run_by(rt: AsyncRipTide, deployment: Deployment, count: int) -> set[str]:
-    """Who carries out so many commands."""
-    refs = [await rt.publish(Effect(into=deployment.prefix, seconds=0.2)) for _ in range(count)]
-    seen: set[str] = set()
-
-    async def done() -> bool:
-        states = [await rt.status(ref) for ref in refs]
-        seen.update(state.worker for state in states if state.worker is not None)
-        return all(state.state == "done" for state in states)
-
-    await aeventually(done, "all to end")
-    return seen
-
-
 async def test_workers_say_what_they_are_and_do(on_valkey: Deployment) -> None:
-    settings = on_valkey.settings(**SHORT)
-    async with await riptide.aconnect(config=settings) as rt, running_worker(settings) as worker:
-        ref = await rt.publish(Effect(into=on_valkey.prefix, seconds=1.5))
+    settings, end = on_valkey.settings(**SHORT), asyncio.Event()
+
+    async def handle(batch: Sequence[Job], ctx: Any) -> None:
+        await end.wait()
+
+    types = command_types(HANDLERS | {"effect": Handler(handle)})
+    async with await riptide.aconnect(config=settings) as rt, running_worker(settings, types) as worker:
+        ref = await rt.publish(Effect(into=on_valkey.prefix))
 
         async def seen() -> bool:
             [member] = await rt.workers()
@@ -214,6 +209,7 @@ async def test_workers_say_what_they_are_and_do(on_valkey: Deployment) -> None:
         assert set(member.commands) == {"noop", "effect", "bulk"}
         assert member.silent_seconds < PATIENCE
         assert (member.quiet_ms, member.quiet_by) == (None, None)
+        end.set()
         assert (await rt.wait(ref, PATIENCE)).state == "done"
 
 
