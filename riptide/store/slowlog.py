@@ -22,7 +22,8 @@ class SlowLog:
         """Log an operation that took `seconds`, by its command or script and the key it is routed by;
         never its arguments."""
         name = operation.script.name if operation.script else operation.args[0]
-        key = operation.args[3] if operation.script else operation.args[1]
+        place = 3 if operation.script else 1
+        key = operation.args[place] if len(operation.args) > place else ""  # TIME has none
         get_logger("riptide.slow").warning(
             "slow operation", operation=name, key=shown_key(str(key)), ms=round(seconds * 1000, 1)
         )

@@ -67,9 +67,13 @@ class Recorder:
 
 
 def read_history(directory: Path) -> list[Record]:
-    """All records of all processes, in the order in which they were made."""
+    """All records of all processes, in the order in which they were made.
+
+    The last line of one that was killed in the middle of a write, or is in one just now, may lack its end:
+    who writes it has not gone on.
+    """
     records = []
     for file in directory.glob("*.jsonl"):
         with file.open(encoding="utf-8") as lines:
-            records += [json.loads(line) for line in lines]
+            records += [json.loads(line) for line in lines if line.endswith("\n")]
     return sorted(records, key=lambda record: int(record["at"]))

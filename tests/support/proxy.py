@@ -49,6 +49,8 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         self._closed = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would not wake who waits for a client
         self._listener.close()
         self.cut()
 

@@ -251,3 +251,13 @@ def test_records_of_several_files_come_in_order(tmp_path: Any) -> None:
     recorder.add_all({"what": "sent", "token": token} for token in ("two", "three"))
     recorder.close()
     assert [record["token"] for record in read_history(tmp_path)] == ["zero", "one", "two", "three"]
+
+
+def test_a_record_whose_end_is_missing_is_left_out(tmp_path: Any) -> None:
+    recorder = Recorder(tmp_path)
+    recorder.add("sent", token="one")
+    recorder.close()
+    (file,) = tmp_path.iterdir()
+    with file.open("a") as killed:
+        killed.write('{"what":"sent","at":1,"tok')
+    assert [record["token"] for record in read_history(tmp_path)] == ["one"]

@@ -13,6 +13,8 @@ local soft = struct.unpack('<I8', head, 5)
 if soft > 0 and soft <= now then return 0 end
 local tags = string.sub(head, 65, 64 + 8 * string.byte(head, 39))
 if tags ~= ARGV[4] then return tags end
+local stale = struct.unpack('<I8', head, 57)
+if stale > 1e12 then return 0 end -- nobody may ask for so long: it is damaged, and gone with the next read
 if not settle() then return {'behind'} end
 local member = ARGV[2] .. ':' .. ARGV[3]
 local size, before = counted(KEYS[3], member)
@@ -20,7 +22,7 @@ if not size then -- its second has come
   keep()
   return 0
 end
-local expires = math.ceil((now + ARGV[1] + struct.unpack('<I8', head, 57)) / 1000)
+local expires = math.ceil((now + ARGV[1] + stale) / 1000)
 local left = expires * 1000 - now
 count(before, -1, -size)
 count(expires, 1, size)

@@ -5,7 +5,7 @@ import asyncio
 from commands import ClosePeriod
 from riptide.streams.registry import CommandType
 from riptide.streams.status import Status
-from tests.integration.billing.conftest import LAST, THIS, Office, named
+from tests.integration.billing.conftest import LAST, Office, named, this_month
 from tests.support.waiting import PATIENCE
 from tests.support.workers import running_worker
 from workers import HANDLERS
@@ -42,7 +42,7 @@ def test_for_one(one_office: Office) -> None:
 
 def test_a_month_that_is_not_over_is_dead_at_once(one_office: Office) -> None:
     one_office.tenant("acme")
-    status = carry_out(one_office, named(THIS))
+    status = carry_out(one_office, this_month())
     assert (status.state, status.attempts) == ("dead", 1)
     assert "is not over yet" in str(status.error)
 

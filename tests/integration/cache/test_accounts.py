@@ -7,7 +7,8 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -31,6 +32,8 @@ from tests.support.anybody import Anybody, found
 from .conftest import settings_for
 
 TENANT = "acme"
+P = ParamSpec("P")
+T = TypeVar("T")
 names = st.sampled_from(["a", "b", "c"])
 namespaces = st.sampled_from(["one", "two"])
 sizes = st.integers(0, 300)
@@ -81,6 +84,25 @@ class Model:
         return sum(1 for entry in self.all if entry.end() == entry.expires <= at)
 
 
+class Torn(Exception):
+    """A second ended amid a step of several calls: on which side of it each of them was nobody can tell."""
+
+
+def whole(step: Callable[P, None]) -> Callable[P, None]:
+    """After a torn step all begins anew, with keys that nobody has used."""
+
+    @wraps(step)
+    def taken(*args: P.args, **how: P.kwargs) -> None:
+        try:
+            step(*args, **how)
+        except Torn:
+            machine: Any = args[0]
+            machine.end()
+            machine.begin()
+
+    return taken
+
+
 class Accounts(RuleBasedStateMachine):
     store: Store
     rng: random.Random
@@ -93,6 +115,14 @@ class Accounts(RuleBasedStateMachine):
         self.core = Core(keys, cache, Anybody(keys))
         self.account = Account(keys, TENANT)
         self.model = Model()
+
+    def within_a_second(self, act: Callable[[], T]) -> T:
+        """What `act` answers. Raises Torn."""
+        began = int(self.server_seconds())
+        answer = act()
+        if int(self.server_seconds()) != began:
+            raise Torn
+        return answer
 
     def raw(self, *args: Any) -> Any:
         return self.store.run(Operation(args, identity))
@@ -134,9 +164,11 @@ class Accounts(RuleBasedStateMachine):
         self.written(namespace, key, value, began, life + stale, ttl=life, stale=stale, tags=tags)
 
     @rule(namespace=namespaces, keys=st.lists(names, unique=True, min_size=2), size=sizes, life=lives)
+    @whole
     def set_many(self, namespace: str, keys: list[str], size: int, life: float) -> None:
         began, value = int(self.server_seconds()), b"y" * size
-        self.cache.set_many(dict.fromkeys(keys, value), ttl=life, **self.where(namespace))
+        values = dict.fromkeys(keys, value)
+        self.within_a_second(lambda: self.cache.set_many(values, ttl=life, **self.where(namespace)))
         for key in keys:
             self.written(namespace, key, value, began, life, ttl=life)
 
@@ -167,8 +199,9 @@ class Accounts(RuleBasedStateMachine):
         self.model.remove([(namespace, key) for key in keys], self.at())
 
     @rule(namespace=namespaces, tag=st.sampled_from(["red", "blue"]))
+    @whole
     def invalidate_tag(self, namespace: str, tag: str) -> None:
-        self.cache.invalidate(tags=[tag], **self.where(namespace))
+        self.within_a_second(lambda: self.cache.invalidate(tags=[tag], **self.where(namespace)))
         bearing = [
             key for key, entry in self.model.there.items() if key[0] == namespace and tag in entry.tags
         ]
@@ -198,16 +231,22 @@ class Accounts(RuleBasedStateMachine):
                 self.model.remove([(namespace, key)], self.at())
 
     @rule(policy=st.sampled_from(["lru", "ttl", "random"]), number=st.integers(1, 3))
+    @whole
     def evict(self, policy: str, number: int) -> None:
-        freed = self.store.drive(free(self.account, Amount(number, 0), policy, "policy"))
-        self.gone(freed)
+        evicting = free(self.account, Amount(number, 0), policy, "policy")
+        self.gone(self.within_a_second(lambda: self.store.drive(evicting)))
 
     @rule()
+    @whole
     def sweep(self) -> None:
         before = self.at()
         walk = Walk(self.account)
-        while not self.store.drive(walk.step()):
-            pass
+
+        def to_its_end() -> None:
+            while not self.store.drive(walk.step()):
+                pass
+
+        self.within_a_second(to_its_end)
         at = max(before, self.at())
         garbage = [key for key, entry in self.model.there.items() if entry.garbage]
         self.model.remove(garbage, at)
@@ -248,10 +287,13 @@ class Accounts(RuleBasedStateMachine):
         assert fields.get("evicted:expired", 0) == self.model.expired(at)
         assert sum(value for name, value in fields.items() if name.isdigit()) == fields.get("bytes", 0)
 
+    def end(self) -> None:
+        assert self.store.drive(differences(self.account)) == []
+        self.cache.close()
+
     def teardown(self) -> None:
         if hasattr(self, "model"):
-            assert self.store.drive(differences(self.account)) == []
-            self.cache.close()
+            self.end()
 
 
 @pytest.mark.parametrize("kind", ["redis7", "valkey"])

@@ -57,6 +57,17 @@ def test_damage_is_a_miss_removed_and_counted(
     assert cache.get("k") == 2
 
 
+def test_a_damaged_life_time_is_not_prolonged(cache: Any, raw: Raw, stored: str) -> None:
+    """Bytes 56 to 63 say for how long the entry may be stale."""
+    for at in range(56, 64):
+        cache.set("k", 1)
+        data = raw("GET", stored)
+        raw("SET", stored, data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :], "PX", 100_000)
+        cache.touch("k", 1000)
+        assert cache.get("k") is None
+    assert cache.stats().damaged == 8
+
+
 @pytest.mark.parametrize("garbage", [b"", b"old cache's text", os.urandom(500), b"RTC\x01" + bytes(60)])
 def test_garbage_is_damage(cache: Any, raw: Raw, stored: str, garbage: bytes) -> None:
     cache.set("k", 1)

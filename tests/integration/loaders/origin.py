@@ -35,6 +35,9 @@ class Origin:
     most_open: int = 0
     all_closed: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def __post_init__(self) -> None:
+        self.all_closed.set()  # who gives up early has not come at all
+
     def entered(self) -> None:
         self.connections += 1
         self.open += 1

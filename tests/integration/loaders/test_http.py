@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from riptide.cache.loaders import Loaded, LoaderUnavailable, LoadRequest
 from riptide.errors import LoaderError, LoaderNotFound, LoaderRefused
 from tests.integration.loaders.origin import Names, Request, always, answer, loading, serving
+from tests.servers.ports import free_port
 
 
 def want(url: str) -> LoadRequest:
@@ -158,11 +159,9 @@ async def test_what_networks_do_may_pass() -> None:
         await fetch(b"SSH-2.0-OpenSSH_9.2\r\n")
     with pytest.raises(LoaderUnavailable):
         await fetch(b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 6000 + b"\r\n\r\n")
-    async with serving(always(answer())) as origin:
-        gone = origin.port
     async with loading("origin.test") as loaders:
         with pytest.raises(LoaderUnavailable, match="ConnectError"):
-            await loaders.load("http", want(f"http://origin.test:{gone}/"))
+            await loaders.load("http", want(f"http://origin.test:{free_port()}/"))
 
 
 async def test_connections_to_one_host_are_bounded_and_hosts_do_not_wait_for_each_other() -> None:

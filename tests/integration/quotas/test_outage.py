@@ -11,7 +11,8 @@ from tests.servers import ServerProcess
 from tests.support.deployment import Deployment
 
 OPS, TRANSFER = "operations_per_minute", "data_transfer_bytes"
-QUICK = {"retry_attempts": 0, "connection_timeout_ms": 200, "command_timeout_ms": 200}
+#: That nobody listens is told at once.
+ONCE = {"retry_attempts": 0}
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def cut(private_server: Callable[..., ServerProcess], prefix: str, open_side: Op
     def make(**tenant: Any) -> Side:
         server = private_server(aof=False)
         deployment = Deployment(server.url, prefix)
-        side = open_side(deployment, tenant=tenant, redis=QUICK)
+        side = open_side(deployment, tenant=tenant, redis=ONCE)
         side.tenants.create("acme", quotas={OPS: 5})
         assert side.quotas.check("acme", {OPS: 1, "cache_entries": 1})
         deployment.close()

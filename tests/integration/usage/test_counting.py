@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -31,7 +31,6 @@ from tests.support.usage import (
 from tests.support.waiting import aeventually
 
 TENANTS = ["acme", "globex", "initech"]
-NOW = datetime.now(UTC)
 
 
 def ms(moment: datetime) -> int:
@@ -59,10 +58,10 @@ def sums_of(deployment: Deployment) -> Sums:
     return counted(deployment.client, deployment.keys, TENANTS)
 
 
-async def test_sums(deployment: Deployment) -> None:
+async def test_sums(deployment: Deployment, now: datetime) -> None:
     make_tenants(deployment.client, deployment.keys, TENANTS)
     ledger: Sums = Counter()
-    moments = [NOW - timedelta(hours=2), NOW - timedelta(hours=1)]
+    moments = [now - timedelta(hours=2), now - timedelta(hours=1)]
     for n in range(120):
         tenant, moment = TENANTS[n % 3], moments[n % 2]
         # Any partition is correct.
@@ -104,37 +103,40 @@ async def test_sums(deployment: Deployment) -> None:
     )
 
 
-async def test_a_record_is_of_the_time_that_it_names_else_of_its_issue(on_valkey: Deployment) -> None:
+async def test_a_record_is_of_the_time_that_it_names_else_of_its_issue(
+    on_valkey: Deployment, now: datetime
+) -> None:
     make_tenants(on_valkey.client, on_valkey.keys, TENANTS)
     body = json.dumps({"operation": "render"})
-    add(on_valkey, "acme", at=month_before(NOW, 1).isoformat())
-    on_valkey.add(KIND, {"tenant": "acme", "body": body, "at": ms(month_before(NOW, 2))})
+    add(on_valkey, "acme", at=month_before(now, 1).isoformat())
+    on_valkey.add(KIND, {"tenant": "acme", "body": body, "at": ms(month_before(now, 2))})
     # A publisher's clock that is ahead is not believed: the server's decides.
-    on_valkey.add(KIND, {"tenant": "acme", "body": body, "at": ms(NOW) + 40 * 86_400_000})
+    on_valkey.add(KIND, {"tenant": "acme", "body": body, "at": ms(now) + 40 * 86_400_000})
     await drain(on_valkey)
     found = by_month(sums_of(on_valkey))
     assert {key[1]: value for key, value in found.items()} == {
-        f"{month_before(NOW, 1):%Y-%m}": 1,
-        f"{month_before(NOW, 2):%Y-%m}": 1,
-        f"{datetime.now(UTC):%Y-%m}": 1,
+        f"{month_before(now, 1):%Y-%m}": 1,
+        f"{month_before(now, 2):%Y-%m}": 1,
+        f"{now:%Y-%m}": 1,
     }
 
 
 async def test_what_cannot_be_counted_is_a_dead_letter_and_the_others_are_counted(
     deployment: Deployment,
+    now: datetime,
 ) -> None:
     make_tenants(deployment.client, deployment.keys, ["acme"])
     for n in range(20):
         add(deployment, "acme", data_bytes=n)
     add(deployment, "nobody")
-    add(deployment, "acme", at=ms(NOW) + 3_600_000)
+    add(deployment, "acme", at=ms(now) + 3_600_000)
     add(deployment, "acme", at="9999-12-31T23:59:59Z")
     add(deployment, "acme", at=0)
     await drain(deployment)
     assert reasons(deployment) == {"unknown-tenant": 1, "future": 2, "too-old": 1}
     found = by_month(sums_of(deployment))
-    assert found["acme", f"{NOW:%Y-%m}", 0, "render", "data_bytes"] == sum(range(20))
-    assert found["acme", f"{NOW:%Y-%m}", 0, "render", "operations"] == 20
+    assert found["acme", f"{now:%Y-%m}", 0, "render", "data_bytes"] == sum(range(20))
+    assert found["acme", f"{now:%Y-%m}", 0, "render", "operations"] == 20
     [letter] = [x for x in deployment.letters(KIND) if x[b"reason"] == b"unknown-tenant"]
     assert b"'nobody'" in letter[b"error"]
 
@@ -192,9 +194,9 @@ def test_the_library_refuses_them_at_once(on_valkey: Deployment) -> None:
         assert rt.usage.record("acme", "render", data_bytes=3, key="once") == ref
 
 
-async def test_a_sum_that_is_full_takes_what_fits(on_valkey: Deployment) -> None:
+async def test_a_sum_that_is_full_takes_what_fits(on_valkey: Deployment, now: datetime) -> None:
     make_tenants(on_valkey.client, on_valkey.keys, TENANTS)
-    month = f"{NOW:%Y-%m}"
+    month = f"{now:%Y-%m}"
     partition = partition_of("acme")
     name = "0|render|data_bytes"
     on_valkey.client.hset(on_valkey.keys.usage(partition, "acme", month), name, MOST - 10)
@@ -209,10 +211,10 @@ async def test_a_sum_that_is_full_takes_what_fits(on_valkey: Deployment) -> None
     assert reasons(on_valkey) == {"out-of-range": 2}
 
 
-async def test_operations_without_end_are_counted_together(deployment: Deployment) -> None:
+async def test_operations_without_end_are_counted_together(deployment: Deployment, now: datetime) -> None:
     """A tenant that makes their names up fills no memory, and nothing is lost."""
     make_tenants(deployment.client, deployment.keys, TENANTS)
-    month, partition = f"{NOW:%Y-%m}", partition_of("acme")
+    month, partition = f"{now:%Y-%m}", partition_of("acme")
     name = deployment.keys.usage(partition, "acme", month)
     there = {f"0|made.up.{n}|operations": 1 for n in range(3_998)}
     deployment.client.hset(name, mapping=there | {"0|(others)|data_bytes": MOST - 5})
@@ -256,7 +258,7 @@ async def test_what_a_purged_tenant_did_is_dropped_and_counted(deployment: Deplo
     assert sum(v for k, v in by_month(sums_of(deployment)).items() if k[0] == "acme") == 6
 
 
-async def test_a_tenant_that_is_purged_under_a_workers_eyes(on_valkey: Deployment) -> None:
+async def test_a_tenant_that_is_purged_under_a_workers_eyes(on_valkey: Deployment, now: datetime) -> None:
     """It believes for a minute that the tenant exists; the script knows better."""
     keys, client, partition = on_valkey.keys, on_valkey.client, partition_of("acme")
     make_tenants(client, keys, TENANTS)
@@ -271,7 +273,7 @@ async def test_a_tenant_that_is_purged_under_a_workers_eyes(on_valkey: Deploymen
         for key in client.scan_iter(keys.usage(partition, "acme", "*")):
             client.delete(key)
         client.hset(keys.gone(partition), digest_of("acme"), round(on_valkey.server_seconds() * 1000) + 1)
-        old = {"tenant": "acme", "at": ms(NOW) - 1000, "body": '{"operation":"render"}'}
+        old = {"tenant": "acme", "at": ms(now) - 1000, "body": '{"operation":"render"}'}
         on_valkey.add(KIND, old, partition)
         add(on_valkey, "globex", partition)
         await aeventually(at_rest, "the others to end")
@@ -280,20 +282,20 @@ async def test_a_tenant_that_is_purged_under_a_workers_eyes(on_valkey: Deploymen
     assert not on_valkey.letters(KIND)
 
 
-async def test_delayed_records_leave_no_trace(deployment: Deployment) -> None:
+async def test_delayed_records_leave_no_trace(deployment: Deployment, now: datetime) -> None:
     make_tenants(deployment.client, deployment.keys, ["acme"])
     async with await aconnect(config=deployment.settings(tenant={"enabled": True})) as rt:
         refs = [await rt.publish(RecordUsage(operation="render"), tenant="acme", delay=0.2) for _ in range(3)]
         await drain(deployment)
         assert [(await rt.status(ref)).state for ref in refs] == ["done"] * 3
     found = by_month(sums_of(deployment))
-    assert found["acme", f"{NOW:%Y-%m}", 0, "render", "operations"] == 3
+    assert found["acme", f"{now:%Y-%m}", 0, "render", "operations"] == 3
     for partition in PARTITIONS:
         assert not deployment.client.exists(deployment.keys.retry(KIND, partition))
         assert not deployment.client.exists(deployment.keys.retry_bodies(KIND, partition))
 
 
-async def test_a_dead_letter_that_is_put_back_is_counted_once(on_valkey: Deployment) -> None:
+async def test_a_dead_letter_that_is_put_back_is_counted_once(on_valkey: Deployment, now: datetime) -> None:
     add(on_valkey, "globex")
     await drain(on_valkey)
     make_tenants(on_valkey.client, on_valkey.keys, ["globex"])
@@ -302,4 +304,4 @@ async def test_a_dead_letter_that_is_put_back_is_counted_once(on_valkey: Deploym
         assert await rt.store.run(revive(on_valkey.keys, letter))
         await drain(on_valkey)
         assert (await rt.status(letter.source)).state == "done"
-    assert by_month(sums_of(on_valkey)) == {("globex", f"{NOW:%Y-%m}", 0, "render", "operations"): 1}
+    assert by_month(sums_of(on_valkey)) == {("globex", f"{now:%Y-%m}", 0, "render", "operations"): 1}

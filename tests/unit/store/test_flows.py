@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from riptide.config import PerformanceSettings
 from riptide.errors import ServerRefused, ServerUnavailable
@@ -145,6 +146,12 @@ def test_the_flows_own_error_reaches_the_caller(drive: Drive) -> None:
 
     with pytest.raises(LookupError, match="its own"):
         drive(flow())
+
+
+def test_what_is_slow_and_has_no_key_is_logged() -> None:
+    with capture_logs() as lines:
+        slow_log().note(Operation(("TIME",), identity), 1.0)
+    assert [(line["operation"], line["key"]) for line in lines] == [("TIME", "")]
 
 
 def test_pieces_of_a_batch_are_bounded() -> None:
