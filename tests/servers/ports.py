@@ -1,11 +1,14 @@
 """Free ports on loopback."""
 
+import os
 import random
 import socket
 
 # Below the ports that the system hands to outgoing connections: there, a client that keeps knocking at a
 # server that is down may be given that very port, and then it is connected to itself.
-_RANGE = range(10_000, 32_000)
+# Each process of pytest-xdist has its own: a server that a test has stopped must find its port free again.
+_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_RANGE = range(10_000 + _PROCESS % 4, 32_000, 4)
 _given: set[int] = set()
 
 

@@ -1,9 +1,10 @@
 """Usage under test: tenants that exist, workers that count, sums as an outsider sees them."""
 
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from commands import RecordUsage
@@ -18,8 +19,18 @@ from workers import HANDLERS
 
 KIND = "record_usage"
 TYPES = [CommandType(KIND, RecordUsage, HANDLERS[KIND])]
+#: More than a test takes that counts by the hour or by the month.
+_ROOM_SECONDS = 30.0
 #: (tenant, period, generation, operation, metric) -> sum
 Sums = Counter[tuple[str, str, int, str, str]]
+
+
+def amid_an_hour() -> datetime:
+    """Now. Where the hour is about to end, and at times the month, the next one is waited for: what is
+    recorded from here on is of one hour."""
+    while (left := 3600 - time.time() % 3600) < _ROOM_SECONDS:
+        time.sleep(left)
+    return datetime.now(UTC)
 
 
 def month_before(moment: datetime, months: int = 1) -> datetime:

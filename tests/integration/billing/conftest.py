@@ -29,6 +29,11 @@ def named(month: datetime) -> str:
     return f"{month:%Y-%m}"
 
 
+def this_month() -> str:
+    """By now: it may have begun since these tests were collected."""
+    return named(datetime.now(UTC))
+
+
 @dataclass
 class Office:
     """A deployment with multi-tenancy, and what a bookkeeper does in it."""
