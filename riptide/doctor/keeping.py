@@ -97,14 +97,18 @@ def clock(facts: Facts) -> Sequence[Finding]:
     for node in facts.nodes.names:
         before = time.time()
         seconds, micros = facts.nodes.ask(node, "TIME")
-        here = (before + time.time()) / 2
-        apart[facts.named(node)] = int(seconds) + int(micros) / 1e6 - here
+        apart[facts.named(node)] = _apart(int(seconds) + int(micros) / 1e6, before, time.time())
     problems = [_clock_off(f"the clock of {node} and this host's", by) for node, by in apart.items()]
     problems += [
         _clock_off(f"the clock of host {host} is ahead, and the server's", by) for host, by in _ahead(facts)
     ]
     found = [one for one in problems if one is not None]
     return problems_or(found, f"the server's is {max(map(abs, apart.values())):.3f} s off this host's")
+
+
+def _apart(there: float, before: float, after: float) -> float:
+    """By how much the server's clock is off at least: it was looked at somewhen between the two."""
+    return there - min(max(there, before), after)
 
 
 def _clock_off(what: str, seconds: float) -> Finding | None:

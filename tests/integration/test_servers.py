@@ -73,14 +73,13 @@ def test_a_server_without_aof_forgets(private_server: Callable[..., ServerProces
 
 def test_a_paused_server_is_silent_until_it_is_resumed(private_server: Callable[..., ServerProcess]) -> None:
     server = private_server()
-    with server.client(socket_timeout=0.2) as client:
-        assert client.ping()
+    with server.client() as patient, server.client(socket_timeout=0.2) as client:
+        assert patient.ping()
         server.pause()
         with pytest.raises(redis.TimeoutError):
             client.ping()
         server.resume()
-    with server.client() as client:
-        assert client.ping()
+        assert patient.ping()
         server.pause()
     server.stop()
 

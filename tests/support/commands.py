@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from commands import Command
 from riptide.errors import Dead, Retry, Skip
 from riptide.streams.job import Job
 from riptide.streams.registry import Handler
+from tests.support.waiting import eventually
 
 
 class Noop(Command):
@@ -33,6 +35,7 @@ class Effect(Command):
     #: thread (blocks a thread, which nobody can end)
     #: first, block-first, second (takes its time at that attempt only)
     #: progress (says when half of it is over) | behind (buffers a write of its id as well)
+    #: seen (says that half of it is over, and ends when there is a file called `into`)
     how: str = "async"
     #: "", or what becomes of it: retry, dead, skip, error, exit, result,
     #: dead-later (dead from the second attempt on)
@@ -96,6 +99,10 @@ async def _spend(job: Job, command: Effect) -> None:
         await asyncio.sleep(command.seconds / 2)
         job.progress(1, 2, "half way")
         await asyncio.sleep(command.seconds / 2)
+        return
+    if command.how == "seen":
+        job.progress(1, 2, "half way")
+        await asyncio.to_thread(eventually, Path(command.into).exists, "somebody to have seen it")
         return
     if command.how == "thread":
         await asyncio.to_thread(time.sleep, command.seconds)

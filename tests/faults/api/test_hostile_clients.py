@@ -18,7 +18,8 @@ from tests.support.waiting import PATIENCE, eventually
 _MIB = 1024**2
 #: What all of it together may add to the process.
 _ROOM = 96 * _MIB
-SHORT = {"header_timeout_seconds": 2, "body_timeout_seconds": 2, "write_timeout_seconds": 2}
+#: Soon, and not before an honest client has been heard by a process that stood still.
+SHORT = {"header_timeout_seconds": 5, "body_timeout_seconds": 5, "write_timeout_seconds": 5}
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,10 @@ def test_stopping_under_load_drops_nothing(on_valkey: Deployment, tmp_path: Path
     accepted: list[str] = []
     unanswered: list[str] = []
     broken: list[str] = []
+
+    def entries() -> list[tuple[str, str, dict[bytes, bytes]]]:
+        return on_valkey.entries("record_usage")
+
     with ApiProcess(on_valkey, tmp_path) as api:
         with api.client() as client:
             owner = {"owner_email": "a@b.example", "owner_name": "Ada", "billing_plan": "free"}
@@ -49,6 +53,7 @@ def test_stopping_under_load_drops_nothing(on_valkey: Deployment, tmp_path: Path
         for thread in threads:
             thread.start()
         eventually(lambda: len(accepted) > 200, "some load")
+        eventually(lambda: any(b"last" in f[b"body"] for _, _, f in entries()), "somebody to wait")
         api.terminate()
         assert api.wait() == 0, api.log
         for thread in threads:
@@ -57,9 +62,7 @@ def test_stopping_under_load_drops_nothing(on_valkey: Deployment, tmp_path: Path
     # Who waited for a command's end is told how it stands.
     assert waited[0].status_code == 202
     assert waited[0].json()["state"] == "queued"
-    stored = {
-        f"record_usage.{partition}.{entry}" for partition, entry, _ in on_valkey.entries("record_usage")
-    }
+    stored = {f"record_usage.{partition}.{entry}" for partition, entry, _ in entries()}
     assert set(accepted) <= stored
     # What is there besides was under way on connections that then closed.
     assert len(stored) - len(accepted) - 1 <= len(unanswered)

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from riptide.state.archive.names import segments
 from riptide.state.blobs import open_blobs
 from tests.integration.cli.conftest import Cli, Shown
 from tests.servers import ServerProcess
-from tests.support.archives import QUICK, archive_settings, archiving, wait_archived
+from tests.support.archives import archive_settings, archiving, wait_archived
 from tests.support.deployment import Deployment
 from tests.support.waiting import PATIENCE, eventually
 from tests.support.workers import ROOT, WorkerProcess, environment, write_config
@@ -32,6 +34,7 @@ def publish(deployment: Deployment, count: int) -> list[str]:
     ]
 
 
+@pytest.mark.timeout(600)  # some twenty processes, one after the other
 def test_workers_archive_and_operators_see_it(deployment: Deployment, tmp_path: Path) -> None:
     riptide = cli_for(deployment, tmp_path)
     publish(deployment, 20)
@@ -42,10 +45,15 @@ def test_workers_archive_and_operators_see_it(deployment: Deployment, tmp_path: 
     assert not any(by_type.values()), "the others are not archived"
     assert "archive" in riptide("streams").out
     assert riptide("archive", "list").out.startswith("no segments")
-    with WorkerProcess(deployment, tmp_path, streams=STREAMS, **QUICK):
+    with WorkerProcess(deployment, tmp_path, streams=STREAMS):
         eventually(lambda: riptide("archive", "status", "--json").json["types"][0]["lag"] == 0, "the archive")
         eventually(lambda: len(deployment.done(deployment.prefix)) == 20, "the work")
-        status = riptide("archive", "status", "--json").json
+
+        def held() -> list[Shown]:
+            shown = riptide("archive", "status", "--json")
+            return [shown] if shown.json["types"][0]["workers"] else []
+
+        status = eventually(held, "somebody to hold it")[0].json
         [kind] = status["types"]
         assert status["place"] == str(tmp_path / "blobs")
         assert (kind["type"], kind["archived"], kind["oldest_seconds"]) == ("bulk", 20, None)
@@ -154,7 +162,7 @@ def test_an_interrupted_one_is_resumed(on_valkey: Deployment, tmp_path: Path) ->
     key = on_valkey.keys.commands("bulk", "10")
     on_valkey.client.xgroup_create(key, "workers", id="0")
     on_valkey.client.xreadgroup("workers", "me", {key: ">"}, noack=True)
-    command = [sys.executable, str(ROOT / "scripts" / "replay.py"), "--type", "bulk", "--rate", "500"]
+    command = [sys.executable, str(ROOT / "scripts" / "replay.py"), "--type", "bulk", "--rate", "50"]
     given = environment(on_valkey, tmp_path / "riptide.yml")
     with subprocess.Popen([*command, "--cursor", str(cursor)], env=given, cwd=tmp_path) as process:
         eventually(lambda: cursor.exists() and on_valkey.client.xlen(key) > 1200, "the first page")

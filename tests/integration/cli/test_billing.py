@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.billing.conftest import LAST, THIS, Office, named, open_office
+from tests.integration.billing.conftest import LAST, Office, named, open_office, this_month
 from tests.integration.cli.conftest import Cli
 from tests.support.deployment import Deployment
 
@@ -49,7 +49,7 @@ def test_invoices_credit_notes_and_their_export(
     dumped = [one.model_dump(mode="json") for one in office.rt.billing.invoices("acme")]
     assert [json.loads(line) for line in lines] == dumped
     estimate = riptide("billing", "estimate", "acme", "--json", extra=ON).json
-    assert (estimate["kind"], estimate["month"]) == ("estimate", named(THIS))
+    assert (estimate["kind"], estimate["month"]) == ("estimate", this_month())
 
 
 @pytest.mark.parametrize(

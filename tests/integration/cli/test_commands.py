@@ -8,7 +8,7 @@ import pytest
 from riptide.streams.message import pack_fields
 from tests.integration.cli.conftest import Cli
 from tests.support.deployment import Deployment
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from tests.support.workers import WorkerProcess
 
 
@@ -16,13 +16,14 @@ def body(deployment: Deployment, **fields: object) -> str:
     return json.dumps({"into": deployment.prefix} | fields)
 
 
+@pytest.mark.timeout(600)  # some twenty processes, one after the other
 def test_from_publishing_to_the_end(deployment: Deployment, riptide: Cli, tmp_path: Path) -> None:
     """One worker, and everything that may become of a command, as an operator sees it."""
     published = riptide("publish", "effect", "--tenant", "acme", "--body", body(deployment))
     ref = published.out.strip()
     assert (published.code, ref.count(".")) == (0, 2)
     assert riptide("command", ref, "--json").json == {"ref": ref, "state": "queued"}
-    with WorkerProcess(deployment, tmp_path):
+    with WorkerProcess(deployment, tmp_path, workers={"lease_seconds": PATIENCE}):  # nothing begins anew
         done = riptide("command", ref, "--wait", "30", "--json")
         assert (done.code, done.json) == (0, {"ref": ref, "state": "done"})
 
@@ -39,6 +40,7 @@ def test_from_publishing_to_the_end(deployment: Deployment, riptide: Cli, tmp_pa
         )
         assert slow.code == 3, "not finished yet"
         assert slow.json["state"] in {"queued", "running"}
+        eventually(lambda: sum(deployment.pending("effect").values()) == 1, "it to be taken")
         dead = riptide(
             "publish",
             "effect",

@@ -3,12 +3,15 @@
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 from tests.integration.cli.conftest import Cli
 from tests.support.deployment import Deployment
 from tests.support.hosts import Host, ttl
 from tests.support.waiting import eventually
 
 
+@pytest.mark.timeout(600)  # some twenty processes, one after the other
 def test_versions(on_valkey: Deployment, riptide_on_valkey: Cli, tmp_path: Path) -> None:
     riptide = riptide_on_valkey
     host = Host(on_valkey, tmp_path, **ttl("${TTL:-60}"))

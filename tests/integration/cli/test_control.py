@@ -12,9 +12,12 @@ import pytest
 from riptide.cli.times import moment, span
 from riptide.errors import InvalidInput
 from tests.integration.cli.conftest import Cli
-from tests.support.deployment import SHORT, Deployment
+from tests.support.deployment import Deployment
 from tests.support.waiting import PATIENCE, eventually
 from tests.support.workers import RIPTIDE, WorkerProcess, environment, write_config
+
+#: A worker that stands still for a while keeps its name, and starts nothing again.
+STEADY = {"lease_seconds": PATIENCE}
 
 
 def body(deployment: Deployment, **fields: object) -> str:
@@ -23,7 +26,7 @@ def body(deployment: Deployment, **fields: object) -> str:
 
 def test_pausing_and_quieting(deployment: Deployment, riptide: Cli, tmp_path: Path) -> None:
     assert riptide("workers").out.strip() == "no workers"
-    with WorkerProcess(deployment, tmp_path, **SHORT) as worker:
+    with WorkerProcess(deployment, tmp_path, workers=STEADY) as worker:
         [member] = riptide("workers", "--json").json
         assert (member["name"], member["pid"], member["quiet"]) == (worker.names[0], worker.pid, None)
         assert member["commands"] == ["bulk", "effect", "noop"]
@@ -61,7 +64,7 @@ def test_for_later_and_never(deployment: Deployment, riptide: Cli, tmp_path: Pat
         cancelled = riptide("cancel", later, "--json")
         assert (cancelled.code, cancelled.json) == (0, {"ref": later, "state": "cancelled"})
     assert riptide("command", later).code == 1
-    with WorkerProcess(deployment, tmp_path):
+    with WorkerProcess(deployment, tmp_path, workers=STEADY):
         ended = riptide(
             "publish", "effect", "--body", body(deployment), "--delay", "0.5", "--wait", "30", "--json"
         )
@@ -98,7 +101,8 @@ def test_wrong_input_is_one_line_and_code_2(
 
 def test_progress_is_shown_on_a_terminal(on_valkey: Deployment, tmp_path: Path) -> None:
     """While waiting; and by `riptide command`, as text."""
-    told = {"into": on_valkey.prefix, "seconds": 3, "how": "progress"}
+    seen = tmp_path / "seen"
+    told = {"into": str(seen), "how": "seen"}
     reader, writer = pty.openpty()
     with WorkerProcess(on_valkey, tmp_path):
         run = subprocess.Popen(
@@ -112,6 +116,8 @@ def test_progress_is_shown_on_a_terminal(on_valkey: Deployment, tmp_path: Path) 
         shown = b""
         while chunk := _read(reader):
             shown += chunk
+            if b"half way" in shown and b"50%" in shown:
+                seen.touch()
         out, _ = run.communicate(timeout=PATIENCE)
     os.close(reader)
     assert run.returncode == 0

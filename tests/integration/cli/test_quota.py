@@ -2,13 +2,25 @@
 
 from pathlib import Path
 
-from tests.integration.cli.conftest import Cli
-from tests.support.workers import write_config
+from typer.testing import CliRunner
+
+from riptide.cli.main import app
+from tests.integration.cli.conftest import Cli, Shown
+from tests.support.deployment import Deployment
+from tests.support.usage import amid_an_hour
+from tests.support.workers import environment, write_config
 
 
-def test_quotas_are_shown_and_checked(riptide_on_valkey: Cli, tmp_path: Path) -> None:
-    cli = riptide_on_valkey
-    write_config(tmp_path / "riptide.yml", tenant={"enabled": True})
+def test_quotas_are_shown_and_checked(on_valkey: Deployment, tmp_path: Path) -> None:
+    """In this process: with one for each of its calls a minute may not be enough for all of them."""
+    amid_an_hour()  # and so a month
+    config = write_config(tmp_path / "riptide.yml", tenant={"enabled": True})
+    variables = environment(on_valkey, config) | {"COLUMNS": "250"}
+
+    def cli(*arguments: str) -> Shown:
+        told = CliRunner().invoke(app, arguments, env=variables)
+        return Shown(told.exit_code, told.stdout, told.stderr)
+
     cli("tenant", "create", "acme", "--quota", "operations_per_minute=5")
     taken = cli("quota", "check", "acme", "operations_per_minute=3", "data_transfer_bytes=2KiB")
     assert (taken.code, taken.out.splitlines()[-1]) == (0, "allowed")

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -14,8 +15,11 @@ from riptide.doctor.examining import CHECKS
 from riptide.errors import InvalidInput
 from tests.servers import ServerProcess
 from tests.support.deployment import TYPES, Deployment
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from tests.support.workers import ROOT, WorkerProcess, environment, write_config
+
+#: A worker on a busy machine is not taken for a silent one.
+PATIENT: dict[str, Any] = {"workers": {"lease_seconds": PATIENCE}}
 
 
 def test_the_page_names_every_check() -> None:
@@ -35,7 +39,7 @@ class Run:
 
     def __init__(self, server: ServerProcess, directory: Path, prefix: str) -> None:
         self.server, self.deployment = server, Deployment(server.url, prefix)
-        self._variables = environment(self.deployment, write_config(directory / "riptide.yml"))
+        self._variables = environment(self.deployment, write_config(directory / "riptide.yml", **PATIENT))
 
     def __call__(self, *arguments: str, code: int = 0, **variables: str) -> str:
         told = CliRunner().invoke(app, arguments, env=self._variables | variables)
@@ -51,7 +55,7 @@ def test_from_an_empty_server_to_a_deployment_that_is_well(riptide: Run, tmp_pat
     riptide("doctor", "--only", "work.unread", "--strict", code=1)
     riptide("publish", "effect", "--body", '{"into": "x", "end": "dead"}')
     assert "✗ work.unread" in riptide("doctor", code=1)
-    with WorkerProcess(riptide.deployment, tmp_path, commands=[*COMMANDS, *TYPES]):
+    with WorkerProcess(riptide.deployment, tmp_path, commands=[*COMMANDS, *TYPES], **PATIENT):
         eventually(lambda: riptide.deployment.letters("effect"), "it to be dead")
         assert "riptide dead list --type effect" in riptide("doctor", "--only", "work.dead")
         riptide("dead", "drop", "--type", "effect", "--yes")

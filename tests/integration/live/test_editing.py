@@ -245,13 +245,15 @@ def test_as_many_handlers_run_as_the_file_says_now(on_valkey: Deployment, tmp_pa
     def starts() -> int:
         return len(on_valkey.starts(into))
 
-    host = Host(on_valkey, tmp_path, workers={"concurrency": 1})
+    # A worker that lost its lease would start all of them again.
+    lease = {"lease_seconds": PATIENCE}
+    host = Host(on_valkey, tmp_path, workers={"concurrency": 1} | lease)
     with host.worker() as worker, riptide.connect(config=host.file) as rt:
         refs = [rt.publish(Effect(into=into, seconds=600), tenant=f"t{number}") for number in range(4)]
         eventually(lambda: starts() == 1, "one to run")
-        host.write(workers={"concurrency": 3})
+        host.write(workers={"concurrency": 3} | lease)
         eventually(lambda: starts() == 3, "three to run")
-        host.write(workers={"concurrency": 2, "handler_timeouts": {"effect": 0.5}})
+        host.write(workers={"concurrency": 2, "handler_timeouts": {"effect": 0.5}} | lease)
         agreed(rt, 2, 3)
         assert starts() == 3, "what runs goes on"
         [member] = [one for one in rt.workers() if one.process]
@@ -276,7 +278,10 @@ def test_commands_are_accepted_in_the_order_of_the_stream(on_valkey: Deployment,
             accept = rt.state._configuration.versions.accept
             old = versions[-1]
             assert rt.store.run(accept(earlier.entry_id, old.document, "again"))[0] == "late"
-            assert rt.store.run(accept(later.entry_id, versions[0].document, "again"))[0] == "same"
+            # Late, if a worker has offered what the file says, having come between the two.
+            repeated, current = rt.store.run(accept(later.entry_id, versions[0].document, "again"))
+            assert repeated in {"same", "late"}
+            assert current == versions[0].id
             number = int(rt.state.history().current.partition("-")[0])
             agreed(rt, 2, number)
             assert rt.settings.cache.default_ttl_seconds == 62
@@ -386,8 +391,16 @@ def test_many_edits_under_load(on_valkey: Deployment, tmp_path: Path) -> None:
                 rt.cache.set("k", number)
                 assert rt.cache.get("k") == number
         host.write(**ttl(2000))
+
+        def all_have_it() -> bool:
+            """A late offer may have come after it, and then it has been said again."""
+            history, members = rt.state.history(), rt.state.members()
+            said = [one.document.given["cache.default_ttl_seconds"] for one in history.versions[:1]]
+            same = len(members) == 3 and {one.config for one in members} == {history.current}
+            return same and said == ["2000"]
+
+        eventually(all_have_it, "all to have what the file says in the end")
         has(rt, 2000)
-        agreed(rt, 3, int(rt.state.history().current.partition("-")[0]))
         assert {rt.wait(ref, PATIENCE).state for ref in refs} == {"done"}
         accepted = [version.document.given for version in rt.state.history().versions]
         assert {given["cache.default_ttl_seconds"] for given in accepted} <= {

@@ -66,7 +66,7 @@ def test_a_forked_child_begins_with_nothing(on_valkey: Deployment, open_rt: Open
     rt.tenants.create("acme")
     use(rt)
     read, write = os.pipe()
-    if os.fork() == 0:
+    if (child := os.fork()) == 0:
         try:
             own = totals() == CacheStats()
             found = now()
@@ -76,7 +76,7 @@ def test_a_forked_child_begins_with_nothing(on_valkey: Deployment, open_rt: Open
             os.write(write, b"yes" if own else repr(totals()).encode())
         finally:
             os._exit(0)
-    os.wait()
+    os.waitpid(child, 0)
     assert os.read(read, 1000) == b"yes"
     os.close(read)
     os.close(write)

@@ -15,6 +15,7 @@ from tests.integration.metrics.conftest import Open, settings_of
 from tests.servers import ServerProcess
 from tests.support.deployment import Deployment
 from tests.support.scrape import Scrape
+from tests.support.usage import amid_an_hour
 from tests.support.waiting import eventually
 
 
@@ -32,6 +33,7 @@ def until(rt: riptide.RipTide, sample: str, wanted: float, **labels: str) -> Scr
 
 def test_tenants_streams_and_sessions(deployment: Deployment, open_rt: Open) -> None:
     """On each kind of server."""
+    amid_an_hour()  # and so a month
     rt = open_rt(deployment, {"target_cache_access_ms": 7})
     rt.tenants.create("acme", plan="basic", quotas={"memory_bytes": 10_000, "active_sessions": 4})
     rt.tenants.create("wide", shards=16, quotas={"cache_entries": 100})
@@ -64,6 +66,7 @@ def test_tenants_streams_and_sessions(deployment: Deployment, open_rt: Open) -> 
 
 def test_hit_rate_and_usage_as_workers_have_counted_them(on_valkey: Deployment, open_rt: Open) -> None:
     """What the handlers leave behind, put there by hand."""
+    amid_an_hour()
     rt = open_rt(on_valkey)
     rt.tenants.create("acme")
     keys, client, partition = on_valkey.keys, on_valkey.client, partition_of("acme")

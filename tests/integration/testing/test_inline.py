@@ -50,9 +50,9 @@ def test_a_retry_waits_until_the_clock_has_been_moved(riptide_worker: InlineWork
     (run,) = riptide_worker.drain()
     assert (run.state, run.delay, run.error) == ("retrying", 3600, "Retry: the shop is busy")
     assert riptide_worker.drain() == []
-    riptide_worker.clock.move(3599)
-    assert riptide_worker.drain() == [], "a second is missing"
-    riptide_worker.clock.move(1)
+    riptide_worker.clock.move(3500)
+    assert riptide_worker.drain() == [], "100 seconds are missing, less what has passed"
+    riptide_worker.clock.move(100)
     assert states(riptide_worker.drain()) == [("reserve", 2, "retrying")]
     riptide_worker.clock.move(1800)
     assert riptide_worker.drain() == [], "the second delay counts from the moved clock"
@@ -64,13 +64,15 @@ def test_a_retry_waits_until_the_clock_has_been_moved(riptide_worker: InlineWork
 def test_a_delayed_command_waits_too(riptide_worker: InlineWorker) -> None:
     clock = riptide_worker.clock
     clock.move(86400)  # delays count from the moved clock
-    in_a_minute = riptide.Outgoing(Count(slot="a"), delay=60)
-    at_a_time = riptide.Outgoing(Count(slot="b"), at=datetime.fromtimestamp(clock.now_ms() / 1000 + 120, UTC))
-    riptide_worker.rt.publish_many([in_a_minute, at_a_time])
+    soon = riptide.Outgoing(Count(slot="a"), delay=600)
+    at_a_time = riptide.Outgoing(
+        Count(slot="b"), at=datetime.fromtimestamp(clock.now_ms() / 1000 + 1200, UTC)
+    )
+    riptide_worker.rt.publish_many([soon, at_a_time])
     assert riptide_worker.drain() == []
-    clock.move(59)
+    clock.move(500)
     assert riptide_worker.drain() == []
-    clock.move(1)
+    clock.move(100)
     assert [run.value for run in riptide_worker.drain()] == ["a"]
     (run,) = riptide_worker.run_until_idle()
     assert (run.value, run.attempt) == ("b", 1)

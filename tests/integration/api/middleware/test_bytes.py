@@ -7,6 +7,7 @@ from riptide.tenants.quotas.quotas import Quotas
 from tests.integration.api.middleware.conftest import settings_of
 from tests.support.asgi import get
 from tests.support.deployment import Deployment
+from tests.support.usage import amid_an_hour
 from tests.support.waiting import aeventually
 
 
@@ -16,6 +17,7 @@ async def kilobyte(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def test_a_tenant_that_owes_bytes_gets_nothing_until_it_has_paid(deployment: Deployment) -> None:
+    amid_an_hour()  # and so a month
     settings = settings_of(deployment)
     async with await riptide.aconnect(config=settings) as rt:
         # Windows of two seconds, so that a debt is paid while the test waits.

@@ -17,6 +17,7 @@ from tests.servers import ServerProcess
 from tests.support.asgi import get
 from tests.support.deployment import Deployment
 from tests.support.scrape import Scrape
+from tests.support.usage import amid_an_hour
 from tests.support.waiting import aeventually
 
 from .test_admission import app
@@ -34,6 +35,7 @@ def dropped() -> float:
 async def test_usage_waits_bounded_and_is_published_once(
     private_server: Callable[..., ServerProcess], prefix: str, *, lease: bool
 ) -> None:
+    amid_an_hour()  # sums are those of an hour
     server = private_server()
     deployment = Deployment(server.url, prefix)
     settings = settings_of(deployment, redis=IMPATIENT, api={"usage_max_waiting": 3})
