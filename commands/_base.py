@@ -1,4 +1,4 @@
-"""What all commands have in common: a frozen body with a type, a version and upcasters (DESIGN §3)."""
+"""What all commands have in common: a frozen body, a type, a version and upcasters (docs/upgrading.md)."""
 
 import json
 import re

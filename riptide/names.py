@@ -1,4 +1,4 @@
-"""What a tenant, a namespace, a key and a tag may be called. Checked before any key is built (DESIGN §2).
+"""What a tenant, a namespace, a key and a tag may be called. Checked before any key is built.
 
 One rule for the cache and for commands: what can be written can be invalidated by a command.
 """

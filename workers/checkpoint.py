@@ -1,4 +1,4 @@
-"""Carries out `checkpoint`: the state, written to the blob store (DESIGN §7)."""
+"""Carries out `checkpoint`: the state, written to the blob store (docs/checkpoints.md)."""
 
 from collections.abc import Sequence
 from typing import cast

@@ -1,4 +1,4 @@
-"""Carries out `close_period`: a month is sealed and its invoices are written (DESIGN §6).
+"""Carries out `close_period`: a month is sealed and its invoices are written (docs/billing.md).
 
 Closing is idempotent: a tenant whose invoice is there already is passed over.
 """

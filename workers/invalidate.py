@@ -1,4 +1,4 @@
-"""Carries out `invalidate`: when it is done, no read sees what was there before (DESIGN §5)."""
+"""Carries out `invalidate`: when it is done, no read sees what was there before (docs/cache.md)."""
 
 from collections.abc import Sequence
 from typing import Any, cast

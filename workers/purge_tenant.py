@@ -1,4 +1,4 @@
-"""Carries out `purge_tenant`: every key of a tenant, removed (DESIGN §6)."""
+"""Carries out `purge_tenant`: every key of a tenant, removed (docs/tenants.md)."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
 """Carries out `record_access`: statistics of tenants and what they read most, each report counted once
-(DESIGN §5).
+(docs/cache.md).
 """
 
 from collections.abc import Sequence

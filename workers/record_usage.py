@@ -1,4 +1,4 @@
-"""Carries out `record_usage`: a tenant's usage, counted exactly once (DESIGN §6)."""
+"""Carries out `record_usage`: a tenant's usage, counted exactly once (docs/usage.md)."""
 
 from collections.abc import Sequence
 from typing import Any

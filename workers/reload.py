@@ -1,4 +1,4 @@
-"""Carries out `reload`: a new configuration, validated and switched everywhere (DESIGN §7)."""
+"""Carries out `reload`: a configuration, validated and switched everywhere (docs/live-configuration.md)."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Carries out `restore`: the state, read back from a checkpoint (DESIGN §7). Done again, it changes
+"""Carries out `restore`: the state, read back from a checkpoint (docs/checkpoints.md). Done again, it changes
 nothing."""
 
 from collections.abc import Sequence

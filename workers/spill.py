@@ -1,4 +1,4 @@
-"""Carries out `spill`: sessions or entries not used for long, moved to the blob store (DESIGN §7)."""
+"""Carries out `spill`: sessions or entries not used for long, moved to the blob store (docs/sessions.md)."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Carries out `warm`: entries are loaded before anybody asks for them (DESIGN §5).
+"""Carries out `warm`: entries are loaded before anybody asks for them (docs/warming.md).
 
 Loading is idempotent: a job that runs again finds what it has loaded, and loads the rest. With `refresh` it
 loads everything again.

@@ -1,4 +1,4 @@
-"""The cache: entry format, entries, leases, invalidation, loading (DESIGN §5).
+"""The cache: entry format, entries, leases, invalidation, loading (docs/cache.md).
 
 Where to look: `entry` and `codec` for the bytes, `space` for keys and shards, `reading`, `writing`,
 `sending`, `invalidation`, `lease` and `loading` for operations and flows, `accounts/` for caps, eviction and

@@ -24,16 +24,20 @@ class WriteBuffer:
         self._lock = threading.Lock()
         self._writes: dict[Address, Write] = {}
         self._bytes = 0
-        self._sending = False
+        self._under_way = 0
         self._process = os.getpid()
 
     @property
     def busy(self) -> bool:
         """Whether writes wait or are on their way: what else concerns their keys must come after them."""
-        return self._process == os.getpid() and (bool(self._writes) or self._sending)
+        return self._process == os.getpid() and (bool(self._writes) or self._under_way > 0)
 
     def __len__(self) -> int:
-        return len(self._writes)
+        """How many wait, or are on their way."""
+        if self._process != os.getpid():
+            return 0
+        with self._lock:
+            return len(self._writes) + self._under_way
 
     def add(self, item: Write) -> bool:
         """Take a write in, in place of an earlier one of its key; False if it is full."""
@@ -49,25 +53,25 @@ class WriteBuffer:
             return True
 
     def take(self) -> list[Write]:
-        """All that waits; the buffer is empty after, and busy until `sent`."""
+        """All that waits; the buffer has room after, and is busy until `sent`."""
         with self._lock:
             self._leave_to_parent()
-            self._sending = True
             taken = list(self._writes.values())
+            self._under_way = len(taken)
             self._writes.clear()
             self._bytes = 0
             return taken
 
     def sent(self) -> None:
         """What was taken is in place, or has been put back."""
-        self._sending = False
+        self._under_way = 0
 
     def _leave_to_parent(self) -> None:
         """What a forked child inherits is its parent's to send."""
         if self._process != os.getpid():
             self._process = os.getpid()
             self._writes.clear()
-            self._bytes = 0
+            self._bytes = self._under_way = 0
 
     def put_back(self, items: list[Write]) -> None:
         """Return what could not be sent, unless a later write of the same key has come."""
@@ -75,6 +79,7 @@ class WriteBuffer:
             for item in items:
                 if self._writes.setdefault((item.shard.prefix, item.digest), item) is item:
                     self._bytes += len(item.plain)
+            self._under_way = 0
 
     def discard(
         self,

@@ -1,4 +1,4 @@
-"""Entries of tenants whose data is encrypted (DESIGN §6, "Encryption").
+"""Entries of tenants whose data is encrypted (docs/encryption.md).
 
 What an entry holds is encrypted after it was compressed: metadata and body together. It is bound to its name
 on the server, the tenant's incarnation, and its own header but for the soft expiry, which scripts set. So no

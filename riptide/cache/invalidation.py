@@ -1,6 +1,6 @@
 """Invalidation by key, tag, namespace and tenant.
 
-When a flow ends, no leased or server read sees what was there before (DESIGN §5).
+When a flow ends, no leased or server read sees what was there before (docs/failure-behaviour.md).
 """
 
 from collections.abc import Iterable, Iterator, Sequence

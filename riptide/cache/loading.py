@@ -1,4 +1,4 @@
-"""Cache-aside: one caller loads, the others wait or take the stale value (DESIGN §5).
+"""Cache-aside: one caller loads, the others wait or take the stale value (docs/failure-behaviour.md).
 
 What is loaded is stored only if nothing was invalidated or written since the lease was taken. The caller that
 loaded it gets it in any case: its read began before the invalidation ended. It gets what a hit would yield,

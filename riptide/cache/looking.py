@@ -83,12 +83,12 @@ def _judge(
         if isinstance(found, Miss):
             return _Judged(*_missed(found))
         data = found
+    rest = None
     try:
-        rest = (yield from unlock(core, shard, digest, data)) if read_header(data).key_id else None
+        if read_header(data).key_id and (rest := (yield from unlock(core, shard, digest, data))) is None:
+            return _Judged(*_missed(Miss.FOREIGN))
     except KeyUnavailable as error:
         return _Judged("key_unavailable", str(error))
-    if rest is None and read_header(data).key_id:
-        return _Judged(*_missed(Miss.FOREIGN))
     entry = open_entry(data, epoch, core.codec, rest)
     if isinstance(entry, Miss):
         return _Judged(*_missed(entry))

@@ -91,10 +91,6 @@ class Shard:
     def doomed(self, tag_id: bytes) -> str:
         return self._keys.tag_doomed(self._tag, self.namespace, tag_id.hex())
 
-    def epoch_of(self, namespace: str) -> str:
-        """The epoch of another namespace of the same tenant, in the same slot."""
-        return self._keys.epoch(self._tag, namespace)
-
 
 class Space:
     """One namespace of one tenant. Raises InvalidInput before any key is built from a bad name."""

@@ -61,8 +61,7 @@ class Setting:
         return _kind(item, self.meaning)
 
     def value(self, settings: Settings) -> Any:
-        section, _, name = self.path.rpartition(".")
-        return getattr(getattr(settings, section) if section else settings, name)
+        return getattr(getattr(settings, self.section) if self.section else settings, self.name)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The configuration of a running process, which is switched in place (DESIGN §7)."""
+"""The configuration of a running process, which is switched in place (docs/live-configuration.md)."""
 
 import threading
 from collections.abc import Callable, Iterable

@@ -68,12 +68,9 @@ Files of older versions may use them; each variable's name in lower case is such
 
 def page() -> str:
     """The whole page."""
-    top = [path for path in catalog() if "." not in path]
-    parts = [_HEAD, "".join(_section("The whole", Settings.__doc__ or "", top))]
-    for name in sections():
-        owner: Any = Settings.model_fields[name].annotation
-        paths = [path for path in catalog() if path.startswith(f"{name}.")]
-        parts.append("".join(_section(f"`{name}`", owner.__doc__ or "", paths)))
+    owners = {name: Settings.model_fields[name].annotation for name in sections()}
+    parts = [_HEAD, "".join(_section("The whole", "", Settings))]
+    parts += ["".join(_section(f"`{name}`", name, owner)) for name, owner in owners.items()]
     rows = (f"| `{path}` | {_variables(path)} | {why} |\n" for path, why in NO_MEANING.items())
     parts.append(_NO_MEANING + "".join(rows))
     own = ((name, path) for name, path in LEGACY.items() if name.upper() not in ENVIRONMENT)
@@ -81,18 +78,16 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _section(title: str, about: str, paths: list[str]) -> Iterator[str]:
-    yield f"## {title}\n\n{' '.join(about.split())}\n"
-    if paths:
-        yield "\n| setting | default | takes | variables | change | |\n|---|---|---|---|---|---|\n"
-    for path in paths:
-        setting = catalog()[path]
+def _section(title: str, name: str, owner: Any) -> Iterator[str]:
+    yield f"## {title}\n\n{' '.join((owner.__doc__ or '').split())}\n"
+    yield "\n| setting | default | takes | variables | change | |\n|---|---|---|---|---|---|\n"
+    for setting in (one for one in catalog().values() if one.section == name):
         cells = (
-            f"`{path}`",
+            f"`{setting.path}`",
             _default(setting),
             _takes(setting),
-            _variables(path),
-            _change(path),
+            _variables(setting.path),
+            _change(setting.path),
             setting.meaning,
         )
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"

@@ -358,7 +358,7 @@ class AsyncCache:
             await self._drive(flush(self._core, self._buffer))
 
     def waiting(self) -> int:
-        """How many writes are buffered."""
+        """How many writes are buffered, or on their way."""
         return len(self._buffer)
 
     def stats(self) -> CacheStats:

@@ -23,7 +23,7 @@ from riptide.reads.aio_tenants import AsyncTenants
 from riptide.reads.aio_usage import AsyncUsageFace
 from riptide.reads.assembly import Parts, assemble
 from riptide.reads.exporting import Export
-from riptide.reads.health import Component, Health, buffered
+from riptide.reads.health import Component, Health
 from riptide.reads.metrics import Metrics
 from riptide.reads.outage import in_use, say_what_is_off
 from riptide.reads.sync_client import to_ref
@@ -51,13 +51,13 @@ class AsyncRipTide:
             ring=parts.ring,
             publisher=parts.reporter,
             spill=parts.spill,
-            in_use=parts.in_use,
+            in_use=lambda: self.in_use,
         )
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = AsyncTenants(store, parts.registry, export)
         charges = Charges(parts.quotas, parts.settings.api)
         self._flushing = AsyncFlushing(store, parts.settings.api, parts.usage.buffer, charges)
-        self.quotas = AsyncQuotasFace(store, parts.quotas, charges=charges, flushing=self._flushing)
+        self.quotas = AsyncQuotasFace(store, parts.quotas, charges=charges, wake=self._flushing.wake)
         self.usage = AsyncUsageFace(store, parts.usage, self._flushing)
         self.billing = AsyncBillingFace(store, parts.billing)
         self.keys = AsyncKeysFace(store, parts.data_keys)
@@ -70,9 +70,7 @@ class AsyncRipTide:
         self._keys = parts.keys
         self._publisher = parts.publisher
         self._resting = parts.resting
-        self._health = AsyncHealthFace(store, parts)
-        self.watch("write-behind", self._buffered_writes)
-        self.watch("usage", self._buffered_usage)
+        self._health = AsyncHealthFace(store, parts, self.cache.waiting)
 
     @property
     def in_use(self) -> bool:
@@ -85,14 +83,6 @@ class AsyncRipTide:
     async def health(self) -> Health:
         """How everything stands that this process needs, at most a second old. Raises nothing."""
         return await self._health.look()
-
-    def _buffered_usage(self) -> Component:
-        most, usage = self.settings.api.usage_max_waiting, self.usage
-        return buffered("usage records", usage.waiting, most, "api.usage_max_waiting", usage.refused)
-
-    def _buffered_writes(self) -> Component:
-        most = self.settings.cache.write_behind_max_entries
-        return buffered("writes", self.cache.waiting(), most, "cache.write_behind_max_entries")
 
     def watch(self, name: str, tell: Callable[[], Component]) -> None:
         """Let `health` have a further component, by what `tell()` answers."""

@@ -12,8 +12,9 @@ from riptide.store.aio import AsyncStore
 class AsyncHealthFace:
     """One look at a time, for all tasks that ask."""
 
-    def __init__(self, store: AsyncStore, parts: Parts) -> None:
-        self._store, self._looking = store, Looking(parts, store.guard)
+    def __init__(self, store: AsyncStore, parts: Parts, writes: Callable[[], int]) -> None:
+        """`writes` answers how many are buffered."""
+        self._store, self._looking = store, Looking(parts, store.guard, writes)
         self._known: tuple[float, Health] | None = None
         self._under_way: asyncio.Task[Health] | None = None
 

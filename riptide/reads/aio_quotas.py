@@ -1,10 +1,10 @@
 """`rt.quotas`: what tenants may use, asynchronous."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from riptide.clock import Clock, SystemClock
-from riptide.reads.aio_flushing import AsyncFlushing
+from riptide.reads.noting import Charging
 from riptide.store.aio import AsyncStore
 from riptide.tenants.quotas.charges import Charges
 from riptide.tenants.quotas.decision import Decision
@@ -37,7 +37,7 @@ class AsyncLease:
             return self._purse.fill(await self._store.drive(grant), amount, now)
 
 
-class AsyncQuotasFace:
+class AsyncQuotasFace(Charging):
     """Methods mean what those of `QuotasFace` mean."""
 
     def __init__(
@@ -46,10 +46,10 @@ class AsyncQuotasFace:
         quotas: Quotas,
         clock: Clock | None = None,
         charges: Charges | None = None,
-        flushing: AsyncFlushing | None = None,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
+        super().__init__(charges, wake)
         self._store, self._clock = store, clock or SystemClock()
-        self._charges, self._flushing = charges, flushing
         self.flows = quotas
 
     async def check(self, tenant: str, amounts: Mapping[str, int]) -> Decision:
@@ -57,14 +57,6 @@ class AsyncQuotasFace:
 
     def lease(self, tenant: str, resource: str = "operations_per_minute") -> AsyncLease:
         return AsyncLease(self._store, self.flows, tenant, resource, self._clock)
-
-    def charge(self, tenant: str, data_bytes: int) -> None:
-        if self._charges is not None and self._flushing is not None:
-            self._flushing.wake()
-            self._charges.add(tenant, data_bytes)
-
-    def owing(self, tenant: str) -> Decision | None:
-        return None if self._charges is None else self._charges.owing(tenant)
 
     async def show(self, tenant: str) -> list[Quota]:
         return await self._store.drive(self.flows.show(tenant))

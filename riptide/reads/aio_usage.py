@@ -1,16 +1,18 @@
 """`rt.usage`: what tenants used, asynchronous."""
 
 from riptide.reads.aio_flushing import AsyncFlushing
+from riptide.reads.noting import Noting
 from riptide.store.aio import AsyncStore
 from riptide.streams.message import Ref
 from riptide.tenants.usage.flows import Moment, UsageFlows
 from riptide.tenants.usage.reading import Counted, Usage
 
 
-class AsyncUsageFace:
+class AsyncUsageFace(Noting):
     """Methods mean what those of `UsageFace` mean."""
 
     def __init__(self, store: AsyncStore, flows: UsageFlows, flushing: AsyncFlushing) -> None:
+        super().__init__(flows.buffer, flushing.wake)
         self._store, self._flows, self._flushing = store, flows, flushing
 
     async def show(self, tenant: str, month: str | None = None) -> Usage:
@@ -41,29 +43,5 @@ class AsyncUsageFace:
         }
         return await self._store.drive(self._flows.record(tenant, fields, key))
 
-    def note(
-        self,
-        tenant: str,
-        operation: str,
-        *,
-        operation_count: int = 1,
-        data_bytes: int = 0,
-        compute_ms: float = 0.0,
-    ) -> bool:
-        self._flushing.wake()
-        return self._flows.buffer.note(tenant, operation, operation_count, data_bytes, compute_ms)
-
     async def flush(self) -> None:
         await self._flushing.flush()
-
-    @property
-    def waiting(self) -> int:
-        return self._flows.buffer.waiting
-
-    @property
-    def refused(self) -> int:
-        return self._flows.buffer.refused
-
-    @property
-    def lost(self) -> int:
-        return self._flows.buffer.lost

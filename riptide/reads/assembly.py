@@ -15,7 +15,6 @@ from riptide.config.redis_url import EXAMPLES, check_url
 from riptide.errors import ConfigError
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.checking import check_usable
-from riptide.reads.outage import in_use
 from riptide.state.blobs import open_blobs
 from riptide.state.live.configuration import Configuration
 from riptide.state.live.following import Following
@@ -61,10 +60,6 @@ class Parts:
     presence: Presence
     #: The types of commands that are known here.
     kinds: tuple[str, ...]
-
-    def in_use(self) -> bool:
-        """Whether the service's own calls go through RipTide, at this moment."""
-        return in_use(self.settings)
 
 
 def _at_once(function: Callable[[], Any]) -> Any:

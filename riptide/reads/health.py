@@ -66,18 +66,20 @@ def health(rt: "RipTide | AsyncRipTide") -> Health | Awaitable[Health]:
 class Looking:
     """Builds the flow, for both faces; remembers backlogs for a while."""
 
-    def __init__(self, parts: Parts, guard: Guard) -> None:
-        self._parts, self._guard = parts, guard
+    def __init__(self, parts: Parts, guard: Guard, writes: Callable[[], int]) -> None:
+        """`writes` answers how many are buffered."""
+        self._parts, self._guard, self._writes = parts, guard, writes
         self._members = Members(parts.keys)
-        #: Further components: what is buffered in this process tells of itself.
-        self.told: dict[str, Callable[[], Component]] = {}
+        #: What this process knows by itself; further components may be added.
+        self.told: dict[str, Callable[[], Component]] = {
+            "configuration": lambda: _configuration(parts),
+            "write-behind": self._buffered_writes,
+            "usage": self._buffered_usage,
+        }
         self._backlog: tuple[float, list[StreamState]] | None = None
 
     def look(self) -> Flow[Health]:
-        settings = self._parts.settings
-        found = {"configuration": _configuration(self._parts)}
-        for name, tell in self.told.items():
-            found[name] = _told(tell)
+        settings, found = self._parts.settings, self._own()
         if settings.enable_persistence:
             try:
                 yield from self._ask(found)
@@ -89,10 +91,20 @@ class Looking:
 
     def unanswered(self) -> Health:
         """What is told while nothing is heard from the server."""
-        found = {"configuration": _configuration(self._parts)}
-        found |= {name: _told(tell) for name, tell in self.told.items()}
+        found = self._own()
         found["server"] = self._gone(f"it did not answer within {PATIENCE_SECONDS:g} s")
         return Health(_state(self._parts.settings, found), found)
+
+    def _own(self) -> dict[str, Component]:
+        return {name: _told(tell) for name, tell in self.told.items()}
+
+    def _buffered_writes(self) -> Component:
+        most = self._parts.settings.cache.write_behind_max_entries
+        return _buffered("writes", self._writes(), most, "cache.write_behind_max_entries")
+
+    def _buffered_usage(self) -> Component:
+        most, buffer = self._parts.settings.api.usage_max_waiting, self._parts.usage.buffer
+        return _buffered("usage records", buffer.waiting, most, "api.usage_max_waiting", buffer.refused)
 
     def _gone(self, why: str) -> Component:
         outages = [asdict(outage) for outage in self._guard.outages()]
@@ -168,7 +180,7 @@ def _backlog(settings: Settings, states: Sequence[StreamState], living: Sequence
     return Component("ok", "commands are being carried out", facts=facts)
 
 
-def buffered(what: str, waiting: int, most: int, setting: str, refused: int = 0) -> Component:
+def _buffered(what: str, waiting: int, most: int, setting: str, refused: int = 0) -> Component:
     """Of something that is buffered in this process, in plural: how much waits, how much may (by a setting),
     and how much found no room."""
     facts = {"waiting": waiting, "most": most, "refused": refused}

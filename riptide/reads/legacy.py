@@ -1,4 +1,4 @@
-"""The old cache's interface, for services that are cut over one by one, and back (FEATURES B13)."""
+"""The old cache's interface, for services that are cut over one by one, and back (docs/way-back.md)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -11,7 +11,7 @@ from riptide.config import Loaded, Settings
 from riptide.errors import PublishUnknown
 from riptide.reads.assembly import Parts, assemble
 from riptide.reads.exporting import Export
-from riptide.reads.health import Component, Health, buffered
+from riptide.reads.health import Component, Health
 from riptide.reads.legacy import LegacyCache
 from riptide.reads.metrics import Metrics
 from riptide.reads.outage import in_use, say_what_is_off
@@ -50,13 +50,13 @@ class RipTide:
             ring=parts.ring,
             publisher=parts.reporter,
             spill=parts.spill,
-            in_use=parts.in_use,
+            in_use=lambda: self.in_use,
         )
         export = Export(parts.keys, parts.registry, parts.known, self.cache.core)
         self.tenants = Tenants(store, parts.registry, export)
         charges = Charges(parts.quotas, parts.settings.api)
         self._flushing = Flushing(store, parts.settings.api, parts.usage.buffer, charges)
-        self.quotas = QuotasFace(store, parts.quotas, charges=charges, flushing=self._flushing)
+        self.quotas = QuotasFace(store, parts.quotas, charges=charges, wake=self._flushing.wake)
         self.usage = UsageFace(store, parts.usage, self._flushing)
         self.billing = BillingFace(store, parts.billing)
         self.keys = KeysFace(store, parts.data_keys)
@@ -69,9 +69,7 @@ class RipTide:
         self._keys = parts.keys
         self._publisher = parts.publisher
         self._resting = parts.resting
-        self._health = HealthFace(store, parts)
-        self.watch("write-behind", self._buffered_writes)
-        self.watch("usage", self._buffered_usage)
+        self._health = HealthFace(store, parts, self.cache.waiting)
 
     @property
     def in_use(self) -> bool:
@@ -89,14 +87,6 @@ class RipTide:
     def health(self) -> Health:
         """How everything stands that this process needs, at most a second old. Raises nothing."""
         return self._health.look()
-
-    def _buffered_usage(self) -> Component:
-        most, usage = self.settings.api.usage_max_waiting, self.usage
-        return buffered("usage records", usage.waiting, most, "api.usage_max_waiting", usage.refused)
-
-    def _buffered_writes(self) -> Component:
-        most = self.settings.cache.write_behind_max_entries
-        return buffered("writes", self.cache.waiting(), most, "cache.write_behind_max_entries")
 
     def watch(self, name: str, tell: Callable[[], Component]) -> None:
         """Let `health` have a further component, by what `tell()` answers."""

@@ -14,8 +14,9 @@ from riptide.store.sync import Store
 class HealthFace:
     """One look at a time, for all threads that ask."""
 
-    def __init__(self, store: Store, parts: Parts) -> None:
-        self._store, self._looking = store, Looking(parts, store.guard)
+    def __init__(self, store: Store, parts: Parts, writes: Callable[[], int]) -> None:
+        """`writes` answers how many are buffered."""
+        self._store, self._looking = store, Looking(parts, store.guard, writes)
         self._reset()
 
     def _reset(self) -> None:

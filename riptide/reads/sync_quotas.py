@@ -1,9 +1,9 @@
 """`rt.quotas`: what tenants may use, synchronous."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from riptide.clock import Clock, SystemClock
-from riptide.reads.sync_flushing import Flushing
+from riptide.reads.noting import Charging
 from riptide.store.sync import Store
 from riptide.tenants.quotas.charges import Charges
 from riptide.tenants.quotas.decision import Decision
@@ -41,7 +41,7 @@ class Lease:
         return self._purse.fill(answer, amount, now)
 
 
-class QuotasFace:
+class QuotasFace(Charging):
     """Resources are those of the tenants' limits; amounts are whole numbers up to 2^40."""
 
     def __init__(
@@ -50,11 +50,10 @@ class QuotasFace:
         quotas: Quotas,
         clock: Clock | None = None,
         charges: Charges | None = None,
-        flushing: Flushing | None = None,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """`charges` are taken by `flushing`; without, nothing can be charged."""
+        super().__init__(charges, wake)
         self._store, self._clock = store, clock or SystemClock()
-        self._charges, self._flushing = charges, flushing
         #: What this face drives, for those who drive it together with something of their own.
         self.flows = quotas
 
@@ -74,18 +73,6 @@ class QuotasFace:
         Raises InvalidInput, MultiTenancyDisabled.
         """
         return Lease(self._store, self.flows, tenant, resource, self._clock)
-
-    def charge(self, tenant: str, data_bytes: int) -> None:
-        """Bytes that were sent: they are taken from `data_per_minute_bytes` and `data_transfer_bytes` within
-        `api.usage_flush_seconds`, as far as they fit; the rest is owed. Nothing is asked here."""
-        if self._charges is not None and self._flushing is not None:
-            self._flushing.wake()
-            self._charges.add(tenant, data_bytes)
-
-    def owing(self, tenant: str) -> Decision | None:
-        """Of a tenant that owes bytes: what is violated, and until when; else None. Known in this process
-        alone."""
-        return None if self._charges is None else self._charges.owing(tenant)
 
     def show(self, tenant: str) -> list[Quota]:
         """How the tenant stands with every resource. Raises as `check`, and ServerUnavailable."""

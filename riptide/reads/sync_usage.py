@@ -1,5 +1,6 @@
 """`rt.usage`: what tenants used, synchronous."""
 
+from riptide.reads.noting import Noting
 from riptide.reads.sync_flushing import Flushing
 from riptide.store.sync import Store
 from riptide.streams.message import Ref
@@ -7,13 +8,14 @@ from riptide.tenants.usage.flows import Moment, UsageFlows
 from riptide.tenants.usage.reading import Counted, Usage
 
 
-class UsageFace:
+class UsageFace(Noting):
     """Months are named like `2026-11`, in UTC; without one it is the present month by this machine's clock.
 
     Reading raises InvalidInput, UnknownTenant, MultiTenancyDisabled, ServerUnavailable.
     """
 
     def __init__(self, store: Store, flows: UsageFlows, flushing: Flushing) -> None:
+        super().__init__(flows.buffer, flushing.wake)
         self._store, self._flows, self._flushing = store, flows, flushing
 
     def show(self, tenant: str, month: str | None = None) -> Usage:
@@ -52,40 +54,6 @@ class UsageFace:
         }
         return self._store.drive(self._flows.record(tenant, fields, key))
 
-    def note(
-        self,
-        tenant: str,
-        operation: str,
-        *,
-        operation_count: int = 1,
-        data_bytes: int = 0,
-        compute_ms: float = 0.0,
-    ) -> bool:
-        """Usage that is published within `api.usage_flush_seconds`, merged with what else is noted of the
-        tenant, operation and hour; so nothing is sent here, and a process that is killed loses so much.
-
-        False if the buffer is full, because the server has been away for long: then it is not counted.
-        Milliseconds are rounded after they were summed up. Raises InvalidInput.
-        """
-        self._flushing.wake()
-        return self._flows.buffer.note(tenant, operation, operation_count, data_bytes, compute_ms)
-
     def flush(self) -> None:
         """Publish what was noted now. Raises as `publish` does; then it waits on."""
         self._flushing.flush()
-
-    @property
-    def waiting(self) -> int:
-        """Sums of what was noted that have not been published yet."""
-        return self._flows.buffer.waiting
-
-    @property
-    def refused(self) -> int:
-        """Notes that found the buffer full."""
-        return self._flows.buffer.refused
-
-    @property
-    def lost(self) -> int:
-        """Sums of which it never became known whether they were published, for half of
-        `streams.lane_ttl_seconds`."""
-        return self._flows.buffer.lost

@@ -1,4 +1,4 @@
-"""The one place that builds keys. Each carries a hash tag, so its slot is known (DESIGN §2)."""
+"""The one place that builds keys. Each carries a hash tag, so its slot is known (docs/architecture.md)."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Who keeps the slots of a stream's commands busy, and how quickly theirs end (DESIGN §4, "Fairness")."""
+"""Who keeps the slots of a stream's commands busy, and how quickly theirs end (docs/streams.md)."""
 
 import math
 from collections import Counter, defaultdict, deque

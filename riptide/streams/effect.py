@@ -1,7 +1,7 @@
 """An effect in the partition's own slot: one script applies it and acknowledges its commands, or does
 nothing.
 
-So it happens exactly once, however often a command is delivered (DESIGN §4, "Nothing is lost"). A handler
+So it happens exactly once, however often a command is delivered (docs/usage.md). A handler
 sets `job.effect` and returns. The runtime sends the effect where it would else complete the job, for all jobs
 of one stream that share it together, and tries until the server has answered.
 """

@@ -6,7 +6,7 @@ is room for. It therefore asks for one entry only; streams that showed signs of 
 the free slots divided among them: those that hold much a few at a time, those that hold little together.
 
 A stream that stays at its share of the slots, and is slow, is sorted: its other tenants must not wait for
-the one that holds them (DESIGN §4, "Fairness").
+the one that holds them (docs/streams.md).
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Lanes: what makes publishing idempotent (DESIGN §4).
+"""Lanes: what makes publishing idempotent (docs/architecture.md).
 
 A lane is an id with a counter, borrowed like a connection, with one publish in flight. The server remembers
 the last number of each lane, so a repeated attempt is recognised; a high-water mark per producer would drop

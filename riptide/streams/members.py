@@ -1,4 +1,4 @@
-"""Who lives: heartbeats of all processes in the control slot (DESIGN §4, "Who is dead")."""
+"""Who lives: heartbeats of all processes in the control slot (docs/architecture.md)."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The wire format: what an entry of a command stream holds, and how it is read back (DESIGN §3)."""
+"""The wire format: what an entry of a command stream holds, and how it is read back (docs/producing.md)."""
 
 import re
 import struct

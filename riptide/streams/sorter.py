@@ -1,4 +1,4 @@
-"""Sorts streams that one tenant floods, so that others get past it (DESIGN §4, "Fairness")."""
+"""Sorts streams that one tenant floods, so that others get past it (docs/streams.md)."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping

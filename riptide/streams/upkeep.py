@@ -1,4 +1,4 @@
-"""Keeps streams bounded and remembers how far each group has come (DESIGN §4, "Streams stay bounded").
+"""Keeps streams bounded and remembers how far each group has come (docs/streams.md).
 
 One script per partition does both. A worker runs it once a second where it has been at work, and now and then
 everywhere else, so an idle one sends nothing for it.

@@ -1,4 +1,4 @@
-"""Decides afterwards whether a history kept what DESIGN §4 and §5 promise.
+"""Decides afterwards whether a history kept what docs/failure-behaviour.md promises.
 
 What counts as a violation:
 

@@ -1,4 +1,4 @@
-"""Middleware of services: whose a request is, whether it may pass, and what it used."""
+"""Middleware of services: whose a request is, whether it may pass, and what it used (docs/middleware.md)."""
 
 from riptide.api.middleware.asgi import TenantMiddleware
 from riptide.api.middleware.context import TenantRequest, current_tenant

@@ -23,13 +23,11 @@ from riptide.store.sync import Store
 from riptide.tenants.accounts.account import Account, Balance, settle
 from riptide.tenants.accounts.blobs import SpillBlobs
 from riptide.tenants.accounts.everybody import everybody
-from riptide.tenants.accounts.keeping import Keeping
+from riptide.tenants.accounts.keeping import REST, Keeping
 from riptide.tenants.facts import Facts
 from riptide.tenants.resources import UNLIMITED
 
 _SHORTEST, _LONGEST = 1.0, 10.0
-# A pass over very many accounts may take a fifth of one server's time at most.
-_REST = 4
 _LEARN_AGAIN_SECONDS = 60.0
 _TOGETHER = 200
 _STEPS_PER_PASS = 20
@@ -70,10 +68,10 @@ class Keeper(Keeping):
         self._walks.clear()
 
     def _look(self, store: Store) -> float:
-        started = time.monotonic()
-        if started - self._learnt > _LEARN_AGAIN_SECONDS:
+        now = time.monotonic()
+        if now - self._learnt > _LEARN_AGAIN_SECONDS:
             self._kept = store.drive(_all_accounts(self._keys, self._settings))
-            self._learnt = started
+            self._learnt = now
         balances = self._balances()
         self._mend(balances)
         swept = self._sweep(balances)
@@ -81,7 +79,7 @@ class Keeper(Keeping):
         evicted = self._evict(balances)
         full = sum(balance.bytes for balance in balances) > self._settings.cache.max_memory_bytes // 2
         self._pause = _SHORTEST if swept or spilled or evicted or full else min(_LONGEST, 2 * self._pause)
-        return max(self._pause, _REST * (time.monotonic() - started))
+        return self._pause
 
     def _balances(self) -> list[Balance]:
         """All accounts, settled."""
@@ -136,7 +134,7 @@ class Keeper(Keeping):
             self._log.warning("cannot spill entries", error=str(error))
             return False
         ended = time.monotonic()
-        self._spill_at = ended + max(_REST * (ended - started), _LONGEST if done.nothing else 0.0)
+        self._spill_at = ended + max(REST * (ended - started), _LONGEST if done.nothing else 0.0)
         if not done.nothing:
             self._log.info(
                 "spilled", entries=done.entries, bytes=done.bytes, blobs=done.blobs, full=done.full

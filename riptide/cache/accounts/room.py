@@ -1,4 +1,4 @@
-"""Room for a write that would exceed a cap: what gives way, and which shards lend (DESIGN §5, "Accounts")."""
+"""Room for a write that would exceed a cap: what gives way, and which shards lend (docs/cache.md)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

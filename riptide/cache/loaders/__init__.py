@@ -1,4 +1,4 @@
-"""Loaders: where values come from that the cache does not hold (DESIGN §5).
+"""Loaders: where values come from that the cache does not hold (docs/extending.md).
 
 Only the contract is imported here: services that read the cache need no HTTP client.
 """

@@ -1,1 +1,1 @@
-"""Entries that memory has no room for, moved to the blob store and back (DESIGN §7)."""
+"""Entries that memory has no room for, moved to the blob store and back (docs/cache.md)."""

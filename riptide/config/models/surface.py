@@ -188,10 +188,8 @@ class PerformanceSettings(Section):
     metrics_host: str = Field(
         "127.0.0.1", min_length=1, description="Address at which workers and services serve metrics."
     )
-    metrics_port: Annotated[int | None, Optional] = Field(
+    metrics_port: Annotated[Port | None, Optional] = Field(
         None,
-        ge=0,
-        le=65_535,
         description="Port of it, without a key asked for; 0: any that is free; empty: none is opened.",
     )
     enable_slow_log: bool = Field(True, description="Log operations that take longer than the threshold.")

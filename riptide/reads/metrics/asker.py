@@ -51,7 +51,7 @@ class Asker(threading.Thread):
     def _pass(self) -> float:
         try:
             if self._store is None:
-                self._store = open_store(self._settings)  # on a cluster it connects at once
+                self._store = open_store(self._settings)
             with suppress(Stopped):
                 self._ask(self._store)
         except Exception:

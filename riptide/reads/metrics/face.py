@@ -12,7 +12,6 @@ from riptide.reads.assembly import Parts
 from riptide.reads.metrics.asker import Asker
 from riptide.reads.metrics.asking import Asking
 from riptide.reads.metrics.figures import families
-from riptide.streams.registry import load_models
 from riptide.tenants.billing.billing import Billing
 from riptide.tenants.facts import KnownTenants
 
@@ -125,7 +124,7 @@ class Metrics:
         settings = parts.settings
         known = KnownTenants(parts.keys, settings.tenant)
         billing = Billing(parts.keys, settings, known, lambda: parts.registry.plans)
-        return Asking(parts.keys, settings, tuple(load_models(settings.workers.modules)), billing)
+        return Asking(parts.keys, settings, parts.kinds, billing)
 
 
 class _Asked:

@@ -5,7 +5,6 @@ memory, then marked as told. So whoever dies in between leaves it to the next on
 the same.
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,8 +25,6 @@ from riptide.tenants.accounts.keeping import Keeping
 _REMEMBER = Script.load("riptide.reads.webhooks", "remember.lua")
 _REMEMBERED = Script.load("riptide.reads.webhooks", "remembered.lua")
 _KIND = "notify"
-# A look at very many tenants may take a fifth of one server's time at most.
-_REST = 4
 
 
 class Watch(Keeping):
@@ -40,14 +37,13 @@ class Watch(Keeping):
         self._kinds = [kind for kind in load_models(settings.workers.modules) if kind != _KIND]
 
     def _look(self, store: Store) -> float:
-        started = time.monotonic()
         try:
             told = store.drive(self.look())
         except Stopped:
             return 0.0
         if told:
             self._log.info("notices published", count=told)
-        return max(self._settings.webhooks.check_seconds, _REST * (time.monotonic() - started))
+        return self._settings.webhooks.check_seconds
 
     def look(self) -> Flow[int]:
         """Publish what is to be told; answers how much. Raises Stopped, ServerUnavailable, PublishRefused."""

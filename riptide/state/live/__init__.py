@@ -1,1 +1,1 @@
-"""Live configuration: files are watched, and what changes is switched in every process (DESIGN §7)."""
+"""Files are watched, and what changes is switched in every process (docs/live-configuration.md)."""

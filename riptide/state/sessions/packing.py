@@ -1,5 +1,4 @@
-"""What a session's fields hold on the server: JSON, encrypted where the tenant wants it (DESIGN §6,
-"Encryption").
+"""What a session's fields hold on the server: JSON, encrypted where the tenant wants it (docs/encryption.md).
 
 Each field is encrypted by itself, so that two can be changed at the same time, and is bound to the name of
 the session's key, the tenant's incarnation and its own name: it cannot pass for another one.

@@ -1,1 +1,1 @@
-"""What memory has no room for, moved to the blob store and back (DESIGN §7)."""
+"""What memory has no room for, moved to the blob store and back (docs/sessions.md)."""

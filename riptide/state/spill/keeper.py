@@ -1,15 +1,11 @@
 """Who spills where sessions take too much, and removes blobs that nobody needs: a thread of every worker."""
 
-import time
-
 from riptide.config import Settings
 from riptide.state.spill.spilling import Spilling
 from riptide.store.sync import Store
 from riptide.tenants.accounts.keeping import Keeping
 
 _SHORTEST, _LONGEST = 1.0, 10.0
-# A look at very many tenants may take a fifth of one server's time at most.
-_REST = 4
 
 
 class SessionKeeper(Keeping):
@@ -21,7 +17,6 @@ class SessionKeeper(Keeping):
         self._pause = _SHORTEST
 
     def _look(self, store: Store) -> float:
-        started = time.monotonic()
         done = store.drive(self._spilling.spill(None, None, lambda *_: None, self._stopped.is_set))
         if done.nothing:
             self._pause = min(_LONGEST, 2 * self._pause)
@@ -30,4 +25,4 @@ class SessionKeeper(Keeping):
             self._log.info(
                 "spilled", sessions=done.sessions, bytes=done.bytes, blobs=done.blobs, full=done.full
             )
-        return max(self._pause, _REST * (time.monotonic() - started))
+        return self._pause

@@ -1,4 +1,4 @@
-"""Keeps what sessions take in memory below a bound (DESIGN §7, "Sessions")."""
+"""Keeps what sessions take in memory below a bound (docs/sessions.md)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""What is published by the clock: when, what, and once however many processes look (DESIGN §4)."""
+"""What is published by the clock: when, what, and once however many processes look (docs/schedules.md)."""

@@ -1,4 +1,4 @@
-"""The account of one slot of a tenant: how many entries it holds, and their bytes (DESIGN §5).
+"""The account of one slot of a tenant: how many entries it holds, and their bytes (docs/cache.md).
 
 Every script that writes or removes entries keeps it (lua/parts/account.lua). An entry counts as its stored
 size and ENTRY_OVERHEAD_BYTES, from the write until the second at which it expires or it is removed.

@@ -20,6 +20,8 @@ from riptide.streams.passes import keep_passing
 
 _KEEPER = Script.load("riptide.tenants.accounts", "keeper.lua")
 
+#: A look at very many may take a fifth of one server's time at most.
+REST = 4
 _LEASE_MS, _TICK_SECONDS = 12_000, 5.0
 
 
@@ -51,7 +53,7 @@ class Keeping(threading.Thread):
 
     @abstractmethod
     def _look(self, store: Store) -> float:
-        """Do what is due; answers seconds to the next look."""
+        """Do what is due; answers seconds to the next look, which comes later if this one took long."""
 
     def _lost(self) -> None:
         """Another one is at work."""
@@ -71,8 +73,10 @@ class Keeping(threading.Thread):
         if not self._is_mine():
             self._lost()
             return _TICK_SECONDS
-        if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + self._look(self._store)
+        started = time.monotonic()
+        if started >= self._look_at:
+            pause = self._look(self._store)
+            self._look_at = started + max(pause, (1 + REST) * (time.monotonic() - started))
         return min(_TICK_SECONDS, max(0.0, self._look_at - time.monotonic()))
 
     def _give_back(self) -> None:

@@ -1,1 +1,1 @@
-"""What tenants owe: computed from sealed usage and plans alone, in whole micro-units (DESIGN §6)."""
+"""What tenants owe: computed from sealed usage and plans alone, in whole micro-units (docs/billing.md)."""

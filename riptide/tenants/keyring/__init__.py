@@ -1,1 +1,1 @@
-"""Tenants' data keys: made here, wrapped by a master key, kept in blobs of their own (DESIGN §6)."""
+"""Tenants' data keys: made here, wrapped by a master key, kept in blobs of their own (docs/encryption.md)."""

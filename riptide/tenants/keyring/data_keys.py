@@ -1,4 +1,4 @@
-"""Which tenants' data is encrypted, and by which key: made, named in the record, made anew (DESIGN §6).
+"""Which tenants' data is encrypted, and by which key: made, named in the record, made anew.
 
 A key is durable before a record names it, and every key stays until its tenant is purged: what was encrypted
 by it can be read as long as it is kept.

@@ -1,4 +1,4 @@
-"""Removes all that a tenant has (DESIGN §6, "Purging").
+"""Removes all that a tenant has (docs/tenants.md).
 
 The order makes every step safe to repeat, and to be stopped at:
 

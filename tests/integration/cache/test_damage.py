@@ -1,4 +1,4 @@
-"""A damaged entry is a miss, is removed, is counted (FEATURES B4)."""
+"""A damaged entry is a miss, is removed, is counted."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""The promise of DESIGN §5, checked on histories.
+"""What is promised of an invalidation (docs/failure-behaviour.md), checked on histories.
 
 Readers, warmers, a setter of tags and invalidators of every kind race on one key, each step of each of them
 in an order that a seed decides. No leased load or server read that starts after an invalidation completed may

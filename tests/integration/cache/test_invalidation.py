@@ -1,4 +1,4 @@
-"""By key, tag, namespace and tenant, on one shard and on several (FEATURES B6, B7)."""
+"""By key, tag, namespace and tenant, on one shard and on several."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The old cache's interface over the new one (FEATURES B13)."""
+"""The old cache's interface over the new one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Leases, waiting readers, stale and negative entries, warming, decorator, write-through (FEATURES B11)."""
+"""Leases, waiting readers, stale and negative entries, warming, decorator, write-through."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Shards lie in different slots, and a real cluster accepts every script (DESIGN §2)."""
+"""Shards lie in different slots, and a real cluster accepts every script."""
 
 from collections.abc import Callable
 

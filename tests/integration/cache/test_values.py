@@ -1,4 +1,4 @@
-"""Get, set, delete, exists, touch; metadata; batches; sizes; compression (FEATURES B1, B2, B3, B5)."""
+"""Get, set, delete, exists, touch; metadata; batches; sizes; compression."""
 
 import os
 from collections.abc import Callable

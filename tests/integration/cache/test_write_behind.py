@@ -1,4 +1,4 @@
-"""Write-behind: batched, bounded, flushed in time, by hand and at the end (FEATURES B11)."""
+"""Write-behind: batched, bounded, flushed in time, by hand and at the end."""
 
 import asyncio
 import threading

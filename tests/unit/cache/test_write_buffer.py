@@ -29,9 +29,15 @@ def test_takes_what_fits() -> None:
     assert buffer.add(write("a"))
     assert buffer.add(write("b"))
     assert not buffer.add(write("c"))
-    assert len(buffer.take()) == 2
-    assert len(buffer) == 0
+    taken = buffer.take()
+    assert (len(taken), len(buffer)) == (2, 2), "they are on their way"
     assert buffer.add(write("c"))
+    buffer.put_back(taken)
+    buffer.sent()
+    assert len(buffer) == 3
+    buffer.take()
+    buffer.sent()
+    assert (len(buffer), buffer.busy) == (0, False)
 
 
 def test_its_size_is_that_of_now() -> None:

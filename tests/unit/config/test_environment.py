@@ -1,4 +1,4 @@
-"""Every environment variable of FEATURES.md takes effect, or is named with the reason why it has none."""
+"""Every environment variable takes effect, or is named with the reason why it has none."""
 
 from typing import Any
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from riptide.config import PerformanceSettings
 from riptide.errors import ServerRefused, ServerUnavailable
 from riptide.store.aio import AsyncStore
-from riptide.store.operation import Call, Flow, Operation, Pause, ask, ask_all, identity
+from riptide.store.operation import Call, Flow, Operation, Pause, ask, ask_all, identity, together
 from riptide.store.slowlog import SlowLog
 from riptide.store.sync import Store
 from riptide.store.wire import Args
@@ -152,6 +152,34 @@ def test_what_is_slow_and_has_no_key_is_logged() -> None:
     with capture_logs() as lines:
         slow_log().note(Operation(("TIME",), identity), 1.0)
     assert [(line["operation"], line["key"]) for line in lines] == [("TIME", "")]
+
+
+def asking(text: str, more: str = "") -> Flow[str]:
+    found = yield from ask(echo(text))
+    return found + ((yield from ask(echo(more))) if more else "")
+
+
+def failing(error: Exception, step: Operation[Any] | None = None) -> Flow[Any]:
+    if step is not None:
+        yield step
+    raise error
+
+
+def test_two_flows_ask_their_first_together() -> None:
+    memory = Memory()
+    drive = Store(memory, 2, slow_log()).drive
+    assert drive(together(asking("a", "b"), asking("c", "d"))) == ("AB", "CD")
+    assert memory.sent == [2, 1, 1]
+
+
+def test_of_two_flows_the_first_is_heard_first(drive: Drive) -> None:
+    first, second = LookupError("first"), LookupError("second")
+    for one in (failing(first), failing(first, echo("a"))):
+        with pytest.raises(LookupError, match="first"):
+            drive(together(one, failing(second)))
+    for other in (failing(second), failing(second, echo("b"))):
+        with pytest.raises(LookupError, match="second"):
+            drive(together(asking("a", "b"), other))
 
 
 def test_pieces_of_a_batch_are_bounded() -> None:
