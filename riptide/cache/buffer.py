@@ -1,6 +1,5 @@
 """Write-behind: writes that wait in this process to be sent together. Bounded by number and by bytes."""
 
-import os
 import threading
 from asyncio import CancelledError
 from collections.abc import Callable, Collection
@@ -9,6 +8,7 @@ from riptide.cache.core import Core
 from riptide.cache.sending import TENANT_ERRORS, Write, write_all
 from riptide.cache.space import Space
 from riptide.config import CacheSettings
+from riptide.forking import in_children
 from riptide.store.operation import Flow
 
 _MOST_BYTES = 64 * 1024**2
@@ -21,21 +21,22 @@ class WriteBuffer:
 
     def __init__(self, settings: CacheSettings) -> None:
         self._settings = settings
+        self._drop()
+        in_children(self, WriteBuffer._drop)
+
+    def _drop(self) -> None:
+        """Hold nothing: what a forked child inherits is its parent's to send."""
         self._lock = threading.Lock()
         self._writes: dict[Address, Write] = {}
-        self._bytes = 0
-        self._under_way = 0
-        self._process = os.getpid()
+        self._bytes = self._under_way = 0
 
     @property
     def busy(self) -> bool:
         """Whether writes wait or are on their way: what else concerns their keys must come after them."""
-        return self._process == os.getpid() and (bool(self._writes) or self._under_way > 0)
+        return bool(self._writes) or self._under_way > 0
 
     def __len__(self) -> int:
         """How many wait, or are on their way."""
-        if self._process != os.getpid():
-            return 0
         with self._lock:
             return len(self._writes) + self._under_way
 
@@ -43,7 +44,6 @@ class WriteBuffer:
         """Take a write in, in place of an earlier one of its key; False if it is full."""
         address, most = (item.shard.prefix, item.digest), self._settings.write_behind_max_entries
         with self._lock:
-            self._leave_to_parent()
             old = self._writes.get(address)
             grown = self._bytes + len(item.plain) - (len(old.plain) if old else 0)
             if self._writes and (grown > _MOST_BYTES or (old is None and len(self._writes) >= most)):
@@ -55,7 +55,6 @@ class WriteBuffer:
     def take(self) -> list[Write]:
         """All that waits; the buffer has room after, and is busy until `sent`."""
         with self._lock:
-            self._leave_to_parent()
             taken = list(self._writes.values())
             self._under_way = len(taken)
             self._writes.clear()
@@ -65,13 +64,6 @@ class WriteBuffer:
     def sent(self) -> None:
         """What was taken is in place, or has been put back."""
         self._under_way = 0
-
-    def _leave_to_parent(self) -> None:
-        """What a forked child inherits is its parent's to send."""
-        if self._process != os.getpid():
-            self._process = os.getpid()
-            self._writes.clear()
-            self._bytes = self._under_way = 0
 
     def put_back(self, items: list[Write]) -> None:
         """Return what could not be sent, unless a later write of the same key has come."""

@@ -1,10 +1,8 @@
 """What both faces of a cache share: keys, codec, counters, the server's time. It sends nothing."""
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
-from weakref import WeakSet
 
 from riptide.cache.access.exporting import watch
 from riptide.cache.access.tally import Tallies, Tally
@@ -17,6 +15,7 @@ from riptide.cache.spill.spill import Spill
 from riptide.clock import Clock, SystemClock
 from riptide.config import CacheSettings
 from riptide.errors import InvalidInput, PersistenceOff, RiptideError, ServerUnavailable, UnknownTenant
+from riptide.forking import in_children
 from riptide.names import DEFAULT_NAMESPACE, DEFAULT_TENANT, check_namespace, check_tenant
 from riptide.store.keys import Keys
 from riptide.store.operation import Flow, Pause
@@ -67,7 +66,7 @@ class Core:
         self._spaces: dict[tuple[str | None, str | None], Space] = {}
         self._looked: dict[str, float] = {}
         self.renew_caps()
-        _CORES.add(self)
+        in_children(self, Core.leave_to_parent)
         watch(self, self.tallies)
 
     def renew_caps(self) -> None:
@@ -181,15 +180,6 @@ class Core:
         self._looked[space.tenant] = now
         with suppress(UnknownTenant):
             yield from self.renew(space)
-
-
-def _leave_to_parents() -> None:
-    for core in list(_CORES):
-        core.leave_to_parent()
-
-
-_CORES: WeakSet[Core] = WeakSet()
-os.register_at_fork(after_in_child=_leave_to_parents)
 
 
 def milliseconds(seconds: Any, what: str, *, least: int = 1) -> int:

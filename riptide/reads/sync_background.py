@@ -1,13 +1,13 @@
 """What the synchronous cache does behind its caller's back: refresh stale values, flush buffered writes,
 report what it did."""
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from riptide.cache.access.reports import REPORT_SECONDS
 from riptide.config import CacheSettings
+from riptide.forking import in_children
 from riptide.logger import get_logger
 from riptide.reads.outage import Complaints
 
@@ -23,11 +23,11 @@ class Background:
     ) -> None:
         self._flush, self._settings, self._failed = flush, settings, failed
         self._complaints = Complaints()
-        self._lock = threading.Lock()
-        self._reset()
+        self._begin()
+        in_children(self, Background._begin)
 
-    def _reset(self) -> None:
-        self._process = os.getpid()
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._flusher: threading.Thread | None = None
         self._reporter: threading.Thread | None = None
@@ -37,8 +37,6 @@ class Background:
     def submit(self, work: Callable[[], None]) -> None:
         """Run `work` in a thread soon; what it raises is logged and counted."""
         with self._lock:
-            if self._process != os.getpid():
-                self._reset()
             if self._stop.is_set():
                 return
             if self._pool is None:
@@ -48,8 +46,6 @@ class Background:
     def schedule_flush(self) -> None:
         """Flush within `cache.write_behind_flush_seconds`."""
         with self._lock:
-            if self._process != os.getpid():
-                self._reset()
             if self._flusher is None:
                 self._flusher = threading.Thread(target=self._flush_loop, name="riptide-flush", daemon=True)
                 self._flusher.start()
@@ -64,8 +60,6 @@ class Background:
     def start_reports(self, report: Callable[[], float]) -> None:
         """Call `report` from time to time from now on; it answers the seconds until the next time."""
         with self._lock:
-            if self._process != os.getpid():
-                self._reset()
             if self._reporter is None and not self._stop.is_set():
                 self._reporter = threading.Thread(
                     target=self._report_loop, args=(report,), name="riptide-report", daemon=True
@@ -91,8 +85,6 @@ class Background:
     def close(self) -> None:
         """Stop the threads; work that runs is waited for."""
         with self._lock:
-            if self._process != os.getpid():
-                return
             self._stop.set()
             self._dirty.set()
             pool, threads = self._pool, (self._flusher, self._reporter)

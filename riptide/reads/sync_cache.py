@@ -23,6 +23,7 @@ from riptide.cache.writing import Keeping
 from riptide.clock import Clock
 from riptide.config import CacheSettings
 from riptide.errors import InvalidInput, ServerRefused, ServerUnavailable, WriteBehindFull
+from riptide.forking import in_children
 from riptide.names import DEFAULT_TENANT
 from riptide.reads.outage import dropped
 from riptide.reads.sync_background import Background
@@ -66,12 +67,16 @@ class Cache:
         self._core = Core(keys, settings, tenants, clock, ring=ring, spill=spill, clustered=store.clustered)
         self._in_use = in_use
         self._buffer = WriteBuffer(settings)
-        self._flushing = threading.Lock()
+        self._begin()
+        in_children(self, Cache._begin)
         self._background = Background(self.flush, settings, self._count_error)
         self._reports = None if publisher is None else Reports(self._core, publisher)
         if self._reports is not None:
             self._core.counts_keys = settings.popular_keys > 0
             self._core.on_new_space = functools.partial(self._background.start_reports, self._report)
+
+    def _begin(self) -> None:
+        self._flushing = threading.Lock()
 
     @property
     def core(self) -> Core:

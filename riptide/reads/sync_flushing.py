@@ -1,12 +1,11 @@
 """Flushes what the synchronous face buffers."""
 
-import os
 import threading
 import time
 from contextlib import suppress
-from weakref import WeakSet
 
 from riptide.config import ApiSettings
+from riptide.forking import in_children
 from riptide.reads import flushing
 from riptide.reads.flushing import AGAIN_SECONDS, Source, Telling
 from riptide.store.sync import Store
@@ -19,7 +18,7 @@ class Flushing:
         self._store, self._settings, self._sources = store, settings, sources
         self._telling = Telling()
         self._reset()
-        _ALL.add(self)
+        in_children(self, Flushing.leave_to_parent)
 
     def _reset(self) -> None:
         self._thread: threading.Thread | None = None
@@ -74,15 +73,3 @@ class Flushing:
                 self.flush()
         for source in self._sources:
             self._telling.ended(source)
-
-
-_ALL: "WeakSet[Flushing]" = WeakSet()
-
-
-def _leave_to_parents() -> None:
-    """At the fork: later two threads could do it at once, and a lock may be held that nobody gives back."""
-    for one in list(_ALL):
-        one.leave_to_parent()
-
-
-os.register_at_fork(after_in_child=_leave_to_parents)

@@ -1,12 +1,11 @@
 """The thread by which a process that is no worker follows the deployment's configuration."""
 
 import contextlib
-import os
 import threading
-import weakref
 from collections.abc import Callable
 
 from riptide.errors import RiptideError
+from riptide.forking import forget, in_children
 from riptide.logger import get_logger
 from riptide.state.live.services import Presence
 from riptide.store.sync import Store
@@ -24,13 +23,13 @@ class Follower:
         self._log = get_logger("riptide.config")
 
     def start(self) -> None:
-        _followers.add(self)
+        in_children(self, Follower.begin_anew)
         self._thread = threading.Thread(target=self._run, name="riptide-config", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """End; take this process off the list, if the server was there a moment ago."""
-        _followers.discard(self)
+        forget(self)
         self._stopped.set()
         self._thread.join(_CLOSE_SECONDS)
         if self._heard:
@@ -58,14 +57,3 @@ class Follower:
                     trace = None if isinstance(error, RiptideError) else error
                     self._log.warning("cannot follow the configuration yet", error=str(error), exc_info=trace)
             stopped.wait(self._presence.seconds)
-
-
-_followers: weakref.WeakSet[Follower] = weakref.WeakSet()
-
-
-def _in_child() -> None:
-    for follower in list(_followers):
-        follower.begin_anew()
-
-
-os.register_at_fork(after_in_child=_in_child)

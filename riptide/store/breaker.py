@@ -8,7 +8,6 @@ Services have one, workers none: those have nobody waiting, try again by themsel
 moment in which the server is back.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,10 +15,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
-from weakref import WeakSet
 
 import redis
 
+from riptide.forking import in_children
 from riptide.logger import get_logger
 from riptide.store.doubt import NotTried, cause_of, unsent
 from riptide.store.wire import Args
@@ -146,7 +145,12 @@ class Guard:
         self._most = most
         self._breakers: dict[str, Breaker] = {}
         self.start: Start = lambda _: None
-        _GUARDS.add(self)
+        in_children(self, Guard.reset)
+
+    def reset(self) -> None:
+        """All are closed. Who probed for a parent does not for its child."""
+        for breaker in self:
+            breaker.reset()
 
     @property
     def on(self) -> bool:
@@ -188,16 +192,3 @@ def _breaker_of(args: Args, client: Any, guard: Guard) -> Breaker:
     key = str(args[at]) if len(args) > at else ""
     nodes = client and client.nodes_manager.slots_cache.get(client.keyslot(key))
     return guard.of(nodes[0].name if nodes else "", key)
-
-
-_GUARDS: WeakSet[Guard] = WeakSet()
-
-
-def _begin_anew() -> None:
-    """Who probed for a parent does not for its child."""
-    for guard in list(_GUARDS):
-        for breaker in guard:
-            breaker.reset()
-
-
-os.register_at_fork(after_in_child=_begin_anew)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from riptide.clock import Clock
 from riptide.config import ApiSettings
 from riptide.errors import ConfigError, RiptideError
+from riptide.forking import in_children
 from riptide.logger import get_logger
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class KeySet:
         self._read = read or read_source
         self._keys: Mapping[str, jwt.PyJWK] | None = None
         self._read_at = self._tried_at = float("-inf")
+        self._begin()
+        in_children(self, KeySet._begin)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
 
     def find(self, kid: str) -> "jwt.PyJWK | None":

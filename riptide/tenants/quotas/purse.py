@@ -8,12 +8,11 @@ last check saw.
 What is not spent in time is lost until its second leaves the window, as is what a process holds when it dies.
 """
 
-import os
 import threading
-import weakref
 from collections.abc import Callable
 
 from riptide.errors import InvalidInput
+from riptide.forking import in_children
 from riptide.tenants.quotas.amounts import check_amount
 from riptide.tenants.quotas.decision import Decision
 from riptide.tenants.quotas.script import Answer
@@ -35,7 +34,7 @@ class Purse:
         self._since = self._until = 0.0
         self._decision = Decision("", allowed=False)
         self._least_refused = self._missed = 0
-        _PURSES.add(self)
+        in_children(self, Purse.drop)
 
     def spend(self, amount: int) -> Decision | None:
         """What is known without asking; None: the server has to be asked. Raises InvalidInput."""
@@ -79,14 +78,3 @@ class Purse:
         """Hold nothing: what a parent holds is not its child's too."""
         self.lock = threading.Lock()
         self._left = self._size = self._least_refused = self._missed = 0
-
-
-_PURSES: "weakref.WeakSet[Purse]" = weakref.WeakSet()
-
-
-def _drop_all() -> None:
-    for purse in list(_PURSES):
-        purse.drop()
-
-
-os.register_at_fork(after_in_child=_drop_all)

@@ -1,7 +1,10 @@
 """Write-behind: batched, bounded, flushed in time, by hand and at the end."""
 
 import asyncio
+import os
+import signal
 import threading
+import warnings
 from typing import Any
 
 import pytest
@@ -118,35 +121,63 @@ def test_a_later_write_is_not_undone_by_a_buffered_one(make: Make) -> None:
     assert cache.get_many(["a", "b", "c"]) == dict.fromkeys("abc", "new")
 
 
-def test_what_comes_while_a_flush_is_on_its_way_comes_after_it(store: Store, prefix: str) -> None:
-    held, go_on = threading.Event(), threading.Event()
+class Slow:
+    """A store that holds its first flow until it is told to go on."""
 
-    class Slow:
-        """A store that holds its first flow until it is told to go on."""
+    clustered, off = True, False
 
-        clustered, off = True, False
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.held, self.go_on = threading.Event(), threading.Event()
 
-        def drive(self, flow: Any) -> Any:
-            if not held.is_set():
-                held.set()
-                assert go_on.wait(30)
-            return store.drive(flow)
+    def drive(self, flow: Any) -> Any:
+        if not self.held.is_set():
+            self.held.set()
+            assert self.go_on.wait(30)
+        return self._store.drive(flow)
 
-        def run(self, operation: Any) -> Any:
-            return store.run(operation)
+    def run(self, operation: Any) -> Any:
+        return self._store.run(operation)
 
-    slow: Any = Slow()
+
+def flushing_slowly(store: Store, prefix: str) -> tuple[Cache, Any, threading.Thread]:
+    """A cache, and the thread that sends its buffered write of "k", held until `go_on` is set."""
+    slow: Any = Slow(store)
     cache = Cache(slow, Keys(prefix), CacheSettings(write_behind_flush_seconds=NEVER), Anybody(Keys(prefix)))
     cache.write_behind("k", "old")
     flushing = threading.Thread(target=cache.flush)
     flushing.start()
-    assert held.wait(30)
+    assert slow.held.wait(30)
+    return cache, slow, flushing
+
+
+def test_what_comes_while_a_flush_is_on_its_way_comes_after_it(store: Store, prefix: str) -> None:
+    cache, slow, flushing = flushing_slowly(store, prefix)
     invalidating = threading.Thread(target=lambda: cache.invalidate(keys=["k"]))
     invalidating.start()
-    go_on.set()
+    slow.go_on.set()
     flushing.join(30)
     invalidating.join(30)
     assert cache.get("k") is None
+    cache.close()
+
+
+def test_a_child_forked_while_a_flush_is_on_its_way_does_not_wait_for_it(store: Store, prefix: str) -> None:
+    cache, slow, flushing = flushing_slowly(store, prefix)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons: other threads are running
+        child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        cache.write_behind("child's", cache.waiting())
+        cache.flush()
+        cache.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, "it died, or waited for ever"
+    assert (cache.get("child's"), cache.get("k")) == (0, None)
+    slow.go_on.set()
+    flushing.join(30)
+    assert cache.get("k") == "old"
     cache.close()
 
 
