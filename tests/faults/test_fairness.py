@@ -102,10 +102,11 @@ async def test_a_burst_does_not_come_to_stand_behind_a_flood(on_valkey: Deployme
     types = command_types({"noop": Handler(handle)})
     async with await riptide.aconnect(config=settings) as rt, running_worker(settings, types):
         await flood(rt, loud, 3000)
-        await rt.publish_many([riptide.Outgoing(Noop(n=n), near) for n in range(100)])
+        await rt.publish_many([riptide.Outgoing(Noop(n=n), near) for n in range(300)])
 
         async def served() -> bool:
-            return started.count(near) > 50  # of the others some may be moved where the machine is slow
+            # Of the others some are moved where all stood still for a moment: theirs then look slow, too.
+            return started.count(near) > 150
 
         await aeventually(served, "most of the burst to be served")
         assert started.count(loud) < 3000

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.deployment import SHORT, Deployment
+from tests.support.deployment import STEADY, Deployment
 from tests.support.waiting import PATIENCE, eventually
 from tests.support.workers import ROOT, WorkerProcess, environment, write_config
 
@@ -93,7 +93,8 @@ class Release:
             path.write_text(text)
 
     def worker(self) -> WorkerProcess:
-        process = WorkerProcess(self._deployment, self._directory / "run", commands=["effect"], **SHORT)
+        # Who is silent for a lease reads no newer bodies, as far as the others know.
+        process = WorkerProcess(self._deployment, self._directory / "run", commands=["effect"], **STEADY)
         process._environment["PYTHONPATH"] = str(self._directory)
         process.start()
         newest = process.names[-1]  # on a busy machine it may have been taken over already

@@ -12,7 +12,7 @@ import pytest
 import riptide
 from tests.servers import ServerProcess
 from tests.support.commands import Effect
-from tests.support.deployment import Deployment
+from tests.support.deployment import STEADY, Deployment
 from tests.support.waiting import PATIENCE, eventually
 from tests.support.workers import ROOT, WorkerProcess, environment, write_config
 
@@ -46,7 +46,10 @@ def test_a_pool_under_full_load_with_retries_and_buffered_writes(alone: Deployme
                 refs.extend(rt.publish_many([riptide.Outgoing(command, tenant=f"t{n}") for n in range(20)]))
 
         publisher = threading.Thread(target=publish)
-        pool = [WorkerProcess(alone, tmp_path / str(n), commands=["effect"], cache=LATER) for n in range(3)]
+        pool = [
+            WorkerProcess(alone, tmp_path / str(n), commands=["effect"], cache=LATER, **STEADY)
+            for n in range(3)
+        ]
         try:
             for worker in pool:
                 worker.start()

@@ -11,7 +11,7 @@ import pytest
 import riptide
 from riptide.store.keys import GROUP, PARTITIONS
 from tests.support.commands import Bulk, Effect
-from tests.support.deployment import SHORT, Deployment
+from tests.support.deployment import SHORT, STEADY, Deployment
 from tests.support.takeover import kill_to_start
 from tests.support.waiting import PATIENCE, aeventually, eventually
 from tests.support.workers import WorkerProcess, running_worker
@@ -22,6 +22,7 @@ COUNT = int(os.environ.get("RIPTIDE_TEST_COMMANDS", "50000"))
 KILLS = 20
 
 
+@pytest.mark.timeout(600)  # it keeps two cores busy for as long as they need
 def test_20_kills_during_50000_commands(alone: Deployment, tmp_path: Path, rng: random.Random) -> None:
     """Most are cheap, some retried, refused or slow. Of two workers one is killed and replaced, 20 times."""
     into = alone.prefix
@@ -99,17 +100,17 @@ def test_a_busy_worker_leaves_to_an_idle_one_what_it_cannot_start(alone: Deploym
     into = alone.prefix
     with (
         riptide.connect(config=alone.settings()) as rt,
-        WorkerProcess(alone, tmp_path, concurrency=3, **SHORT) as dying,
+        WorkerProcess(alone, tmp_path, concurrency=3, **STEADY) as dying,
     ):
         for _ in range(3):
             rt.publish(Effect(into=into, seconds=60, how="first"))
         eventually(lambda: len(alone.starts(into)) == 3, "the dying one's starts")
-        with WorkerProcess(alone, tmp_path, concurrency=2, **SHORT) as busy:
+        with WorkerProcess(alone, tmp_path, concurrency=2, **STEADY) as busy:
             for _ in range(2):
                 rt.publish(Effect(into=f"{into}:busy", seconds=600))
             eventually(lambda: len(alone.starts(f"{into}:busy")) == 2, "the busy one to be busy")
             dying.kill()
-            with WorkerProcess(alone, tmp_path, concurrency=3, **SHORT) as idle:
+            with WorkerProcess(alone, tmp_path, concurrency=3, **STEADY) as idle:
                 eventually(lambda: len(alone.done(into)) == 3, "the idle one to take them")
                 assert {pid for _, _, pid in alone.starts(into)[3:]} == {idle.pid}
                 assert busy.returncode is None
@@ -146,7 +147,7 @@ def test_poison_ends_in_the_dead_letters_and_innocents_survive(alone: Deployment
 def test_retries_survive_the_worker_that_scheduled_them(alone: Deployment, tmp_path: Path) -> None:
     into = alone.prefix
     with riptide.connect(config=alone.settings()) as rt, WorkerProcess(alone, tmp_path, **SHORT) as first:
-        ref = rt.publish(Effect(into=into, end="retry", retry_seconds=1.5, until_attempt=2))
+        ref = rt.publish(Effect(into=into, end="retry", retry_seconds=5, until_attempt=2))
         eventually(lambda: rt.status(ref).state == "retrying", "the retry to be scheduled")
         first.kill()
         with WorkerProcess(alone, tmp_path, **SHORT):
@@ -161,7 +162,7 @@ def test_retries_survive_a_worker_that_leaves_in_order(alone: Deployment, tmp_pa
         riptide.connect(config=alone.settings()) as rt,
         WorkerProcess(alone, tmp_path, commands=["noop", "effect"], **SHORT) as leaving,
     ):
-        ref = rt.publish(Effect(into=into, end="retry", retry_seconds=3, until_attempt=2))
+        ref = rt.publish(Effect(into=into, end="retry", retry_seconds=5, until_attempt=2))
         eventually(lambda: rt.status(ref).state == "retrying", "the retry to be scheduled")
         with WorkerProcess(alone, tmp_path, **SHORT):
             leaving.terminate()

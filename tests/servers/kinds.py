@@ -46,6 +46,8 @@ class Servers:
             process = make(find_binary(kind), self._directory / kind)
             self._processes[kind] = process
             process.start()
+            if isinstance(process, Cluster):
+                process.bear_pauses(30)  # none of these is ever killed
         process = self._processes[kind]
         if kind == DRAGONFLY and isinstance(process, ServerProcess):
             return Server(kind, restrict(process), cluster=False, owner_url=process.url)

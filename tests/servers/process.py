@@ -16,7 +16,8 @@ from redis.retry import Retry
 
 from tests.servers.ports import free_port
 
-_PATIENCE = 30.0
+# Sentinel does nothing for half a minute when it has itself stood still for two seconds.
+_PATIENCE = 60.0
 
 # Linux kills the server when the thread that forked it is gone, however that happened. So all servers are
 # forked from one thread, which lives as long as this process; a test's own thread might end earlier.

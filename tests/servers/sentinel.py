@@ -24,7 +24,7 @@ class SentinelProcess(ServerProcess):
         file.write_text(
             f"bind 127.0.0.1\nport {self.port}\ndir {self.directory}\n"
             f"sentinel monitor {SERVICE} 127.0.0.1 {self._watched} 1\n"
-            f"sentinel down-after-milliseconds {SERVICE} 2000\n"
+            f"sentinel down-after-milliseconds {SERVICE} 5000\n"
             f"sentinel failover-timeout {SERVICE} 10000\n",
             "utf-8",
         )

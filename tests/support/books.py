@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -25,6 +26,7 @@ from tests.support.usage import KIND
 from tests.support.waiting import PATIENCE, eventually
 
 _PAUSE = 0.002  # between two calls of one client: on two cores others want to live, too
+_ROOM = timedelta(minutes=1)  # more than a test takes
 _OPERATIONS = ("render", "read")
 _GONE = (redis.ConnectionError, ServerUnavailable)
 Totals = Counter[tuple[str, str, str]]
@@ -205,10 +207,13 @@ class SessionClerk(Clerk):
 
 
 class QuotaClerk(Clerk):
-    """Takes of a total of the month."""
+    """Takes of a total of the month. Where that is about to end, the next one is waited for."""
 
     def __init__(self, settings: Settings, tenants: Sequence[str], seed: str) -> None:
         super().__init__(settings, tenants, seed)
+        now = datetime.now(UTC)
+        if (now + _ROOM).month != now.month:
+            time.sleep(_ROOM.total_seconds())
         self.books = {tenant: History() for tenant in tenants}
 
     def step(self, rt: RipTide) -> None:

@@ -28,6 +28,8 @@ MODULE = "tests.support.commands"
 #: Settings under which a dead worker is noticed sooner than by default: a lease short enough to be outlived
 #: several times, long enough that a busy machine does not look dead.
 SHORT: dict[str, Any] = {"workers": {"lease_seconds": 1.0}, "distributed": {"heartbeat_interval_ms": 250}}
+#: Where it is asked who ran something, or how often: nobody is taken for dead who stands still for seconds.
+STEADY: dict[str, Any] = {"workers": {"lease_seconds": 5.0}, "distributed": {"heartbeat_interval_ms": 250}}
 #: Nothing is written down unasked, but where a test begins or ends on a Thursday at midnight.
 SELDOM: dict[str, Any] = {"checkpoint_interval_seconds": 604_800}
 TYPES: tuple[str, ...] = tuple(commands.HANDLERS)

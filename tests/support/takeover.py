@@ -21,7 +21,7 @@ def kill_to_start(deployment: Deployment, directory: Path, held: int) -> list[fl
         eventually(lambda: len(deployment.starts(into)) == held, "the first starts")
         with WorkerProcess(deployment, directory, concurrency=held) as idle:
             # Nobody is declared dead by who has not itself been there for a lease.
-            eventually(lambda: deployment.seconds_there(idle.names[0]) > 3, "the idle one to count")
+            eventually(lambda: idle.seconds_there > 3, "the idle one to count")
             time.sleep(random.random())  # the kill is to come at any phase of the heartbeats
             dying.kill()
             killed = time.time()

@@ -17,6 +17,7 @@ from tests.support.history import Record, Recorder, now, read_history
 from tests.support.recorded import Bundle, Step
 from tests.support.waiting import PATIENCE, eventually
 
+TENANTS = [f"t{n}" for n in range(50)]
 _ASKED = 100  # so many commands' states are asked for at the end
 #: What handlers are told to do, and how often in a hundred commands.
 PLANS: dict[tuple[str, ...], int] = {
@@ -64,7 +65,7 @@ class Trial:
 
     def _one(self) -> riptide.Outgoing:
         self._tokens += 1
-        token, tenant = f"{self._tokens}", f"t{self.rng.randrange(50)}"
+        token, tenant = f"{self._tokens}", self.rng.choice(TENANTS)
         at = self.rng.randrange(100)
         for plan, share in PLANS.items():
             at -= share

@@ -131,6 +131,11 @@ class WorkerProcess:
         """What it is listed as among the members: several after it was taken over."""
         return [name for name in self._deployment.members() if name.split(".")[-2] == str(self.pid)]
 
+    @property
+    def seconds_there(self) -> float:
+        """For how long it has been beating without a gap, by the server's clock."""
+        return max(map(self._deployment.seconds_there, self.names), default=0.0)
+
     def __enter__(self) -> Self:
         return self.start()
 

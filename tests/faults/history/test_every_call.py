@@ -13,7 +13,8 @@ from tests.support.scenario import PARTITION, Scenario, concerns
 from tests.support.stage import Stage
 from tests.support.strikes import strike_everywhere
 
-pytestmark = pytest.mark.faults
+# Some hundred processes are started, as fast as the machine can.
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 LOUD, NEAR = [name for name in (f"t{n}" for n in range(200)) if partition_of(name) == PARTITION][:2]
 

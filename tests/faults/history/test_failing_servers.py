@@ -124,6 +124,7 @@ def test_a_cluster_that_moves_slots_and_loses_primaries(
     trial: Callable[..., Trial], private_cluster: Callable[..., Cluster]
 ) -> None:
     cluster = private_cluster(aof=False)
+    cluster.bear_pauses(5)  # else what is lost may be lost at another time
     one = trial(cluster.url, cluster=True, redis={"retry_attempts": 10, "retry_delay_ms": 50})
     workers = [one.hand(work) for _ in range(2)]
     with producing(one, 1000, seconds=3):

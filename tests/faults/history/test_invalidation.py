@@ -53,4 +53,4 @@ def test_reads_after_invalidations(
             hand.wait()
             assert hand.process.exitcode == 0, hand.log.read_text()[-2000:]
     verdict = one.judge("invalidation")
-    assert verdict.counts["reads"] > 100
+    assert verdict.counts["reads"] > 20  # there are hundreds even where a machine is very busy

@@ -30,7 +30,9 @@ def test_zombies_acknowledge_nothing(trial: Callable[..., Trial], valkey: Server
     """Two stopped in the middle of what they run; one heir. Then they go on, and new commands come."""
     one = trial(valkey.url)
     zombies = [one.hand(work) for _ in range(2)]
-    steps = [riptide.Outgoing(Step(token=f"s{n}", plan=PLANS[n % 6], seconds=0.4)) for n in range(12)]
+    one.wait_for_members(zombies)
+    # They run for so long that all of them do when the zombies are stopped.
+    steps = [riptide.Outgoing(Step(token=f"s{n}", plan=PLANS[n % 6], seconds=2)) for n in range(12)]
     one.publish(steps)
     eventually(lambda: one.count("start") >= len(steps), "all to be started")
     for zombie in zombies:
@@ -55,7 +57,8 @@ def test_what_was_read_before_a_standstill_is_not_started_after_it(
     reading: int, trial: Callable[..., Trial], valkey: Server
 ) -> None:
     """Another one has carried it out meanwhile. What was put back has been vouched for before that."""
-    one = trial(valkey.url)
+    # A lease that no busy machine ends: what is read while it is in doubt is not started, but read again.
+    one = trial(valkey.url, workers={"lease_seconds": 3.0})
     zombie = one.hand(stop_after_reading, "late", reading)
     plan = (*["again"] * (reading - 1), "done")
     one.publish([riptide.Outgoing(Step(token="late", plan=plan))])
