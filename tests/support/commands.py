@@ -13,7 +13,6 @@ from commands import Command
 from riptide.errors import Dead, Retry, Skip
 from riptide.streams.job import Job
 from riptide.streams.registry import Handler
-from tests.support.waiting import eventually
 
 
 class Noop(Command):
@@ -91,6 +90,12 @@ async def _one(job: Job, ctx: Any) -> None:
         job.result = {"attempt": job.attempt}
 
 
+def _wait_for(file: Path) -> None:
+    until = time.monotonic() + 60
+    while not file.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+
+
 async def _spend(job: Job, command: Effect) -> None:
     if command.how.startswith("block"):
         time.sleep(command.seconds)  # noqa: ASYNC251 - the point of it
@@ -102,7 +107,7 @@ async def _spend(job: Job, command: Effect) -> None:
         return
     if command.how == "seen":
         job.progress(1, 2, "half way")
-        await asyncio.to_thread(eventually, Path(command.into).exists, "somebody to have seen it")
+        await asyncio.to_thread(_wait_for, Path(command.into))
         return
     if command.how == "thread":
         await asyncio.to_thread(time.sleep, command.seconds)
