@@ -26,7 +26,8 @@ def moment(milliseconds: int) -> str | None:
     """A time as RFC 3339 has it; None for none."""
     if not milliseconds:
         return None
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+    text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def location(request: Request, path: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ async def test_a_tenant_from_beginning_to_end(api: Api) -> None:
         assert made.headers["Location"] == "/admin/tenants/shop"
         facts = made.json()
         assert (facts["tenant_id"], facts["name"], facts["status"]) == ("shop", "Shop", "active")
-        assert facts["created_at"].endswith("+00:00")
+        assert facts["created_at"].endswith("Z")
         assert facts["owner"]["email"] == "ops@shop.example"
         assert facts["limits"]["memory_bytes"] == 99
         again = await client.post("/admin/tenants", json=NEW | {"id": "shop"})
