@@ -11,8 +11,10 @@ from fastapi.routing import APIRoute
 
 from riptide.api.access.access import Access
 from riptide.api.access.caller import PERMISSIONS, Caller
+from riptide.api.access.guard import Shown
+from riptide.api.access.verify import Verdict
 from riptide.api.problems import Problem
-from riptide.store.operation import Flow, ask
+from riptide.store.operation import Flow, Operation, ask
 
 #: Each check of a caller -> the permission that it asks for.
 _NEEDED: dict[Callable[..., Any], str] = {}
@@ -61,15 +63,15 @@ def identifying(request: Request, permission: str, tenant: str) -> Flow[Caller] 
     access: Access = request.app.state.access
     shown = access.begin(*_shown(request))
     asked = access.verify_operation(shown)
-    if asked is None:
-        return None
+    return None if asked is None else _permitting(access, shown, asked, permission, tenant)
 
-    def flow() -> Flow[Caller]:
-        found = access.conclude(shown, (yield from ask(asked)))
-        check(found, permission, tenant)
-        return found
 
-    return flow()
+def _permitting(
+    access: Access, shown: Shown, asked: Operation[Verdict], permission: str, tenant: str
+) -> Flow[Caller]:
+    found = access.conclude(shown, (yield from ask(asked)))
+    check(found, permission, tenant)
+    return found
 
 
 def check(caller: Caller, permission: str, tenant: str | None = None) -> None:
