@@ -18,10 +18,13 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 _MOST_ADDRESSES = 4
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Where Python's tables, which differ between releases, are silent or kind. Teredo and 6to4 lead into IPv4.
+# Where Python's tables are silent, kind or differ between releases. Teredo, 6to4 and NAT64 lead into IPv4.
 _ALSO_RESERVED = tuple(
     ip_network(net)
-    for net in ("0.0.0.0/8", "192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20")
+    for net in (
+        *("0.0.0.0/8", "192.0.0.0/24", "192.88.99.0/24"),
+        *("64:ff9b:1::/48", "2001::/23", "2002::/16", "3fff::/20"),
+    )
 )
 # No service lives there: naming a host does not open these.
 _NEVER = {"unspecified", "multicast", "reserved"}

@@ -26,7 +26,8 @@ OK, REFUSED = "ok", "refused"
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One thing that was done, or refused, at `timestamp_ms` (Unix ms, the server's clock)."""
+    """One thing that was done, or refused, at `timestamp_ms` (Unix ms, the server's clock): what its entry's
+    id begins with, by which a trail is searched."""
 
     id: str
     timestamp_ms: int
@@ -151,7 +152,7 @@ def _record(entry: str, flat: list[bytes]) -> AuditRecord:
     fields = dict(zip(texts[::2], texts[1::2], strict=True))
     return AuditRecord(
         entry,
-        int(fields["timestamp"]),
+        int(entry.partition("-")[0]),
         fields["tenant_id"],
         fields["actor"],
         fields["operation"],

@@ -94,6 +94,7 @@ def test_it_is_read_in_pages_and_by_time(tenants: Tenants, monkeypatch: pytest.M
         tenants.update("acme", settings={"n": number}, actor=f"ops:{number % 2}")
     everything = tenants.audit("acme").records
     assert len(everything) == 11
+    assert all(one.id.startswith(f"{one.timestamp_ms}-") for one in everything)
     for limit in (1, 2, 3, 7, 11):
         found, cursor = [], None
         while True:
@@ -118,7 +119,7 @@ def test_it_is_read_in_pages_and_by_time(tenants: Tenants, monkeypatch: pytest.M
 def test_records_go_when_their_time_is_over(on_valkey: Deployment, open_tenants: Open) -> None:
     tenants = open_tenants(on_valkey, security={"audit_retention_days": 2})
     keys = [on_valkey.keys.audit("acme"), on_valkey.keys.control("audit")]
-    fields = {"timestamp": 1, "tenant_id": "acme", "actor": "a", "operation": "old", "resource": "tenant"}
+    fields = {"tenant_id": "acme", "actor": "a", "operation": "old", "resource": "tenant"}
     fields |= {"result": "ok", "metadata": "{}"}
     now = round(time.time() * 1000)
     for key in keys:

@@ -83,9 +83,7 @@ def test_public(address: str) -> None:
 
 @pytest.mark.parametrize(("address", "kind"), EVIL.items())
 def test_not_public(address: str, kind: str) -> None:
-    # What Python calls private differs between its releases in these ranges; refused they are in all.
-    found = why_not_public(ip_address(address))
-    assert found == kind or (kind == "reserved" and found == "private")
+    assert why_not_public(ip_address(address)) == kind  # whatever this release of Python calls private
 
 
 @given(st.ip_addresses(v=4))
