@@ -2,8 +2,9 @@
 
 An id begins with the time at which it was begun, so that ids sort as checkpoints do. A checkpoint is two
 blobs: its content, and, written after that is durable, its manifest. What has no manifest is not there.
-Contents have names of their own: where two processes write the same checkpoint, whichever manifest is there
-in the end tells of its own content.
+Contents have names of their own, with the time at which each was begun, for a command may wait long before
+it is carried out: where two processes write the same checkpoint, whichever manifest is there in the end tells
+of its own content.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from riptide.errors import InvalidInput
 
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}", re.ASCII)
-_CONTENT = re.compile(rf"({_ID.pattern})\.[0-9a-f]{{8}}\.ckpt", re.ASCII)
+_CONTENT = re.compile(rf"({_ID.pattern})\.({_ID.pattern})\.ckpt", re.ASCII)
 _STAMP = "%Y%m%dT%H%M%SZ"
 _MANIFEST = ".json"
 
@@ -43,12 +44,6 @@ def check_id(checkpoint: str) -> str:
     )
 
 
-def begun_ms(checkpoint: str) -> int:
-    """When it was begun (Unix ms), as its id tells."""
-    moment = datetime.strptime(checkpoint.partition("-")[0], _STAMP).replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1000)
-
-
 def folder(prefix: str) -> str:
     """Deployments that share a store are told apart by their prefix."""
     return f"checkpoint/{prefix}/"
@@ -58,9 +53,9 @@ def manifest_name(prefix: str, checkpoint: str) -> str:
     return f"{folder(prefix)}{check_id(checkpoint)}{_MANIFEST}"
 
 
-def new_content(checkpoint: str) -> str:
-    """A name for the content of a checkpoint, in its folder."""
-    return f"{check_id(checkpoint)}.{secrets.token_hex(4)}.ckpt"
+def new_content(checkpoint: str, begun_ms: int) -> str:
+    """A name for the content of a checkpoint, in its folder; writing it begins at `begun_ms` (Unix ms)."""
+    return f"{check_id(checkpoint)}.{new_id(begun_ms)}.ckpt"
 
 
 def content_name(prefix: str, content: str) -> str:
@@ -76,7 +71,13 @@ def read_manifest_name(file: str) -> str | None:
     return checkpoint if checkpoint != file and _ID.fullmatch(checkpoint) else None
 
 
-def read_content_name(file: str) -> str | None:
-    """The same if it is a content."""
+def read_content_name(file: str) -> tuple[str, int] | None:
+    """The same if it is a content, and when writing it was begun (Unix ms, whole seconds)."""
     found = _CONTENT.fullmatch(file)
-    return found and found[1]
+    if found is None:
+        return None
+    try:
+        moment = datetime.strptime(found[2].partition("-")[0], _STAMP).replace(tzinfo=UTC)
+    except ValueError:  # 30 February: nothing that was written here
+        return None
+    return found[1], int(moment.timestamp() * 1000)

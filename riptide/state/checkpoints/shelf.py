@@ -159,10 +159,11 @@ class Shelf:
         contents = {one.content for one in found}
         oldest = time.time() * 1000 - _ORPHAN_MS
         for file in [] if problems else list(self._files()):
-            whose = names.read_content_name(file)
-            if whose is None or file in contents:
+            read = names.read_content_name(file)
+            if read is None or file in contents:
                 continue
-            if names.begun_ms(whose) < oldest or whose < last:
+            checkpoint, begun_ms = read
+            if begun_ms < oldest or checkpoint < last:
                 self.blobs.delete(names.content_name(self._prefix, file))
 
 

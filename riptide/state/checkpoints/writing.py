@@ -64,7 +64,7 @@ class Writing:
         begun, started = self._store.run(clock(self._prefix)), time.monotonic()
         checkpoint = wish.id or names.new_id(begun)
         framer = Framer(about, compress=self._settings.state.checkpoint_compression)
-        content = names.new_content(checkpoint)
+        content = names.new_content(checkpoint, begun)
         self._put(names.content_name(self._prefix, content), framer.frames(self._rows()))
         manifest = Manifest(
             id=checkpoint,

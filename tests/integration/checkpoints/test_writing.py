@@ -73,14 +73,16 @@ def test_the_newest_are_kept(on_valkey: Deployment, tmp_path: Path) -> None:
     settings = checkpoint_settings(on_valkey, tmp_path, state={"max_checkpoints": 3})
     shelf = Shelf(settings)
     blobs, prefix = open_blobs(settings.blobs), settings.cache.key_prefix
-    old, new = (names.content_name(prefix, names.new_content(names.new_id(ms))) for ms in (0, 2**42))
-    for orphan in (old, new):
+    late = names.new_id(2**42)
+    old, new = (names.content_name(prefix, names.new_content(late, ms)) for ms in (0, 2**42))
+    foreign = names.content_name(prefix, f"{late}.20260230T000000Z-00000000.ckpt")
+    for orphan in (old, new, foreign):
         blobs.put(orphan, b"what a killed process has left, or one that writes just now")
     made = [shelf.create(id=f"2026112{n}T000000Z-00000000") for n in range(5)]
     assert shelf.ids() == [one.id for one in made[:1:-1]]
     left = {blob.name for blob in blobs.list(names.folder(prefix))}
     kept = {names.manifest_name(prefix, one.id) for one in made[2:]}
-    assert left == {new} | kept | {names.content_name(prefix, one.content) for one in made[2:]}
+    assert left == {new, foreign} | kept | {names.content_name(prefix, one.content) for one in made[2:]}
     assert shelf.create(id=made[-1].id) == made[-1], "it was written before"
 
 
