@@ -56,11 +56,14 @@ async def serving(
 ) -> AsyncIterator[Origin]:
     origin = Origin()
     tasks: set[asyncio.Task[None]] = set()
+    at_work: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        at_work.add(task)
         origin.entered()
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -70,7 +73,7 @@ async def serving(
                 await writer.drain()
         finally:
             origin.left()
-            tasks.discard(task)
+            at_work.discard(task)
             writer.close()
             with suppress(ConnectionError, ssl.SSLError):
                 await writer.wait_closed()
@@ -81,7 +84,7 @@ async def serving(
         yield origin
     finally:
         server.close()
-        for task in tasks:
+        for task in at_work:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
