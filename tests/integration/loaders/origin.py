@@ -55,15 +55,12 @@ async def serving(
     script: Script, address: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Origin]:
     origin = Origin()
-    tasks: set[asyncio.Task[None]] = set()
-    at_work: set[asyncio.Task[None]] = set()
+    tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        at_work.add(task)
+        tasks[task] = writer
         origin.entered()
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -73,10 +70,10 @@ async def serving(
                 await writer.drain()
         finally:
             origin.left()
-            at_work.discard(task)
             writer.close()
             with suppress(ConnectionError, ssl.SSLError):
                 await writer.wait_closed()
+            del tasks[task]
 
     server = await asyncio.start_server(serve, address, port, ssl=tls)
     origin.port = server.sockets[0].getsockname()[1]
@@ -84,7 +81,8 @@ async def serving(
         yield origin
     finally:
         server.close()
-        for task in at_work:
+        for task, writer in tasks.items():
+            writer.transport.abort()
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
