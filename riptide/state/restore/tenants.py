@@ -92,13 +92,17 @@ class Tenants:
                     yield from (f"{tenant}.{number}" for number in range(shards))
 
     def _leave_out_purged(self, report: Report) -> None:
-        """Whoever it was decided to restore while a purge began. One that begins later stands in the way of
-        all that is put back, until its end and after."""
-        gone = remembered_incarnations(self._blobs, self._keys.prefix)
-        if late := [tenant for tenant, mine in self._fates.items() if mine and mine in gone]:
-            self._fates |= dict.fromkeys(late)
-            self._purged = list(remembered(self._blobs, self._keys.prefix))
-            report.tenants["purged"] += len(late)
+        """Who was purged while it was decided, which ended it or only began it. One that begins later stands
+        in the way of all that is put back, until its end and after."""
+        known = {one.incarnation for one in self._purged}
+        if remembered_incarnations(self._blobs, self._keys.prefix) <= known:
+            return
+        new = [one for one in remembered(self._blobs, self._keys.prefix) if one.incarnation not in known]
+        self._purged += new
+        gone = {one.incarnation for one in new}
+        late = [tenant for tenant, mine in self._fates.items() if mine in gone]
+        self._fates |= dict.fromkeys(late)
+        report.tenants["purged"] += len(late)
 
     def _ended(self, incarnations: list[str]) -> list[bool]:
         """Whether the server knows that they were purged."""
